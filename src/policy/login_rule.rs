@@ -1,0 +1,102 @@
+//! What a login rule watches for: when a login succeeded, who logged in, what the client is told.
+
+use regex::bytes::Regex;
+
+use crate::policy::pattern::Glob;
+
+/// A rule's `login`.
+#[derive(Clone, Debug)]
+pub struct LoginRule {
+    /// It succeeded when any of these holds.
+    pub success: Vec<Conditions>,
+    /// Who logged in.
+    pub user_id: UserSource,
+    /// `form:NAME` that names the account, for the lock-out.
+    pub user_name: Option<String>,
+    /// Where the token comes from.
+    pub user_token: TokenSource,
+    /// How the client is told.
+    pub reply: LoginReply,
+    /// `login.failed: envelope`: a failed login is answered by the gate.
+    pub failed_envelope: bool,
+    /// Whether the application's cookies are held (`hold`) or left alone (`pass`).
+    pub hold_cookies: bool,
+    /// The application's own credential fields.
+    pub fields: Vec<String>,
+}
+
+/// All that are given must hold.
+#[derive(Clone, Debug, Default)]
+pub struct Conditions {
+    /// The reply's status is one of these.
+    pub status: Vec<u16>,
+    /// JSON pointer and the text that must stand there.
+    pub json: Vec<(String, String)>,
+    /// A cookie of such a name is in the jar after the reply.
+    pub cookie: Option<Glob>,
+    /// Path and query of Location.
+    pub location: Option<Glob>,
+    /// The body holds this.
+    pub body: Option<Regex>,
+    /// And none of these hold.
+    pub not: Option<Box<Conditions>>,
+}
+
+/// Where a value is found.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// `json:POINTER` of the reply.
+    Json(String),
+    /// `form:NAME` of the request.
+    Form(String),
+    /// `header:NAME` of the reply.
+    Header(String),
+    /// `cookie:NAME-GLOB` of the reply.
+    Cookie(Glob),
+    /// `body:REGEX` of the reply, first group.
+    Body(Regex),
+}
+
+/// A source, and what is done with what it gives.
+#[derive(Clone, Debug)]
+pub struct UserSource {
+    /// Where it is found.
+    pub from: Source,
+    /// `decode`.
+    pub decode: Decode,
+    /// `match`: the first group (or the whole match) counts.
+    pub extract: Option<Regex>,
+    /// `fold: lower`.
+    pub lower: bool,
+}
+
+/// How a found value is decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Decode {
+    /// Not at all.
+    #[default]
+    None,
+    /// Base64, standard or URL-safe alphabet.
+    Base64,
+    /// Percent-decoding.
+    Url,
+}
+
+/// Where a user_token comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokenSource {
+    /// The gate makes it: 128 random bits as 32 hex digits.
+    Issue,
+    /// The application issued it: `json:POINTER`.
+    Json(String),
+}
+
+/// How the client learns its token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum LoginReply {
+    /// Put into `/data` of the application's JSON.
+    #[default]
+    Merge,
+    /// In place of the application's reply.
+    Envelope,
+}

@@ -1,0 +1,58 @@
+//! A rule: what it matches and what it demands.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::policy::Requirement;
+use crate::policy::endpoint::Endpoint;
+use crate::policy::login_rule::LoginRule;
+use crate::policy::pattern::{EndpointPattern, Glob};
+
+/// One rule.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// Label for logs and metrics: its `endpoint` or `path` as written, `default` for the default.
+    pub name: Arc<str>,
+    /// What it matches: all that are given.
+    pub matcher: Matcher,
+    /// What it requires.
+    pub require: Requirement,
+    /// The login it watches.
+    pub login: Option<Arc<LoginRule>>,
+    /// The sessions it ends.
+    pub logout: Option<Logout>,
+    /// Whether an accepted request pushes the session's expiry forward.
+    pub extend: bool,
+    /// The endpoint it gives a path (`endpoint: {is: m/c/a}`).
+    pub endpoint_is: Option<Endpoint>,
+    /// `body: opaque`.
+    pub opaque_body: bool,
+    /// `max_body`, in bytes.
+    pub max_body: Option<u64>,
+    /// `response_timeout`.
+    pub response_timeout: Option<Duration>,
+}
+
+/// What a rule matches.
+#[derive(Clone, Debug, Default)]
+pub struct Matcher {
+    /// The path.
+    pub path: Option<Glob>,
+    /// The endpoint.
+    pub endpoint: Option<EndpointPattern>,
+    /// The methods; empty: any.
+    pub methods: Vec<String>,
+    /// Parameters of query and form.
+    pub params: Vec<(String, Glob)>,
+}
+
+/// Which of the user's sessions a logout ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Logout {
+    /// The one that asked.
+    This,
+    /// All but the one that asked.
+    Others,
+    /// All.
+    All,
+}

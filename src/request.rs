@@ -1,0 +1,71 @@
+//! What arrived, read as PHP will read it. Anything PHP could read in two ways is refused here.
+//!
+//! [`head`] turns bytes into a [`head::Head`]; [`target`] reads its path; [`php`] reads query, form and cookies by PHP's rules;
+//! [`body`] gathers and watches bodies; [`reserved`] refuses names that stand where they must not. [`Inbound`] is their sum:
+//! immutable from then on, and the only thing later steps look at.
+
+use bytes::Bytes;
+
+pub mod address;
+pub mod body;
+pub mod head;
+pub mod headers;
+pub mod multipart;
+pub mod php;
+pub mod reserved;
+pub mod target;
+
+use crate::request::address::Origin;
+use crate::request::body::Body;
+use crate::request::head::Head;
+use crate::request::php::Params;
+use crate::request::target::Target;
+
+/// Why a request cannot be read. What it names is safe to show: names and places, never values.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// The bytes are not a request that every server behind us would read alike.
+    #[error("{0}")]
+    Malformed(String),
+    /// A name that decides something stands twice, or where it must not.
+    #[error("{0}")]
+    Ambiguous(String),
+    /// The body, or a form in it, is larger than allowed.
+    #[error("{0}")]
+    TooLarge(String),
+    /// The head is larger than allowed.
+    #[error("the head is larger than {0} bytes")]
+    HeaderTooLarge(usize),
+    /// The connection broke before the request was whole; there is nobody to answer.
+    #[error("the client went away")]
+    Gone,
+    /// The body came slower than allowed.
+    #[error("the body came too slowly")]
+    TooSlow,
+}
+
+/// A request as PHP will see it. Immutable.
+#[derive(Debug)]
+pub struct Inbound {
+    /// Method, target and headers, exactly as sent.
+    pub head: Head,
+    /// The path, decoded once and checked.
+    pub target: Target,
+    /// `$_GET`.
+    pub query: Params,
+    /// `$_POST`, where the body is an urlencoded form that was read.
+    pub form: Params,
+    /// `$_COOKIE`.
+    pub cookies: Params,
+    /// Who sent it, after trusted proxies were heard.
+    pub origin: Origin,
+    /// The body: gathered where a form was read, otherwise still to come.
+    pub body: Body,
+}
+
+impl Inbound {
+    /// The whole bytes of a gathered body; `None` where it streams.
+    pub fn gathered(&self) -> Option<&Bytes> {
+        self.body.gathered()
+    }
+}

@@ -1,0 +1,5 @@
+//! To be written.
+
+/// The embedded engine.
+#[derive(Clone, Debug)]
+pub struct Embedded;

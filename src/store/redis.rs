@@ -1,0 +1,5 @@
+//! To be written.
+
+/// The Redis engine.
+#[derive(Clone, Debug)]
+pub struct Redis;

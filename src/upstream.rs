@@ -1,0 +1,129 @@
+//! The way to the application: pooled connections, heads rebuilt from what was read, bodies streamed both ways.
+
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::Frame;
+
+use crate::request::{Unreadable, body};
+
+pub mod headers;
+pub mod pool;
+
+/// Where the application listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// `http://host:port`
+    Tcp {
+        /// Host name or address.
+        host: String,
+        /// Port.
+        port: u16,
+    },
+    /// `unix:/path`
+    Unix(PathBuf),
+}
+
+/// Which Host the application is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HostHeader {
+    /// The client's.
+    Keep,
+    /// The upstream's own address.
+    Upstream,
+    /// This one.
+    Name(String),
+}
+
+/// `upstream`.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `url`
+    pub address: Address,
+    /// `connect_timeout`
+    pub connect_timeout: Duration,
+    /// `response_timeout`: until the response head.
+    pub response_timeout: Duration,
+    /// `idle_timeout` of pooled connections.
+    pub idle_timeout: Duration,
+    /// `max_connections`, 0 for no limit.
+    pub max_connections: usize,
+    /// `queue_timeout`
+    pub queue_timeout: Duration,
+    /// `host`
+    pub host: HostHeader,
+}
+
+/// The application failed, or the client did while its body was being sent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// Refused, reset, or broke off before its head was whole; or its head cannot be read.
+    #[error("the application failed: {0}")]
+    Failed(String),
+    /// No connection or no response head in time.
+    #[error("the application did not answer in time")]
+    TimedOut,
+    /// Too many requests are waiting for a connection.
+    #[error("no connection to the application became free in time")]
+    Overloaded,
+    /// The client's body turned out unreadable, too large or too slow on its way.
+    #[error(transparent)]
+    Body(#[from] Unreadable),
+}
+
+/// A request ready to be sent.
+#[derive(Debug)]
+pub struct Outgoing {
+    /// Request line and headers without framing ones, each line ended by CRLF, without the empty line: `headers::head` makes it.
+    pub head: Vec<u8>,
+    /// Whether the method is HEAD: the reply has no body.
+    pub is_head: bool,
+    /// Whether the method is one that may be repeated (RFC 9110, 9.2.2).
+    pub idempotent: bool,
+    /// The body.
+    pub body: body::Body,
+    /// `response_timeout` of the rule, where it has one.
+    pub response_timeout: Option<Duration>,
+}
+
+/// The application, reached over a pool of connections that belongs to one worker thread. Cloning is shallow.
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    settings: Settings,
+}
+
+impl Upstream {
+    /// A pool without connections.
+    pub fn new(settings: Settings) -> Self {
+        Self { settings }
+    }
+
+    /// Sends a request and waits for the response head; the response body streams from the connection. Hop-by-hop headers and
+    /// framing of the response are taken off; 1xx are swallowed, except 101, which is an error until upgrades are asked for.
+    pub async fn send(&self, _request: Outgoing) -> Result<http::Response<ResponseBody>, Fault> {
+        let _ = &self.settings;
+        todo!()
+    }
+
+    /// Whether a connection can be made.
+    pub async fn ping(&self) -> Result<(), Fault> {
+        todo!()
+    }
+}
+
+/// A response body on its way: reads from the application's connection when it is polled, and gives the connection back to the
+/// pool at its end. Dropped before that, it closes the connection.
+#[derive(Debug)]
+pub struct ResponseBody;
+
+impl http_body::Body for ResponseBody {
+    type Data = Bytes;
+    type Error = Fault;
+
+    fn poll_frame(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        todo!()
+    }
+}
