@@ -3,6 +3,8 @@
 //! Blank lines in that list separate layers; inside one layer, modules may use each other in one direction only. The same reading of
 //! the source holds a few habits that would otherwise erode: no `mod.rs`, no long files, no silenced lints, nothing that can panic.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
