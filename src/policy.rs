@@ -74,7 +74,7 @@ impl Policy {
     pub fn decide(&self, inbound: &Inbound, reserved: &Reserved) -> Result<Decided<'_>, Unreadable> {
         let reading = self.reader.read(inbound)?;
         let endpoint = reading.endpoint();
-        let path = self.reader.path_without_script(inbound.target.path());
+        let path = self.reader.path_without_script(&inbound.target.path);
         let rule = self.first_match(inbound, path, endpoint);
         match &reading {
             // Without a path rule of its own, an unfit path is one that PHP might route where no rule looks.
@@ -97,7 +97,7 @@ impl Policy {
     /// parameters could only be judged with the form, so then the body is read.
     pub fn leaves_body_unread(&self, inbound: &Inbound) -> bool {
         let Ok(reading) = self.reader.read(inbound) else { return false };
-        let path = self.reader.path_without_script(inbound.target.path());
+        let path = self.reader.path_without_script(&inbound.target.path);
         for rule in &self.rules {
             if !rule.matcher.params.is_empty() {
                 return false;
@@ -121,7 +121,7 @@ impl Policy {
     fn matches(&self, rule: &Rule, inbound: &Inbound, path: &[u8], endpoint: Option<&Endpoint>) -> bool {
         let matcher = &rule.matcher;
         matcher.methods_allow(inbound.head.method())
-            && matcher.path_allows(path, inbound.target.path(), inbound.target.lenient())
+            && matcher.path_allows(path, &inbound.target.path, inbound.target.lenient)
             && matcher
                 .endpoint
                 .as_ref()

@@ -1,11 +1,10 @@
 //! The first step: from what arrived to an [`Inbound`].
 
-use bytes::Bytes;
 use hyper::body::Incoming;
 
 use crate::gate::note::Note;
 use crate::gate::{Arrived, Gate, Mode};
-use crate::request::body::{self, Body, Limits};
+use crate::request::body::{self, Body, Limits, Streaming};
 use crate::request::head::{Framing, Head};
 use crate::request::multipart::Scan;
 use crate::request::php::{BodyKind, Params};
@@ -22,18 +21,13 @@ impl Gate {
         note.saw(&head, &origin, &reading.reserved);
         let mut inbound = unread(head, origin, reading.lenient)?;
         let framing = inbound.head.framing();
-        if let Framing::Length(length) = framing
-            && length > reading.limits.body
-        {
-            return Err(Unreadable::TooLarge(format!("the body is larger than {} bytes", reading.limits.body)));
-        }
         let kind = self.kind_of(&inbound);
         inbound.body = match (framing, kind) {
             (Framing::Empty, _) => Body::Empty,
             (_, BodyKind::Form) => self.read_form(&mut inbound, arrived.body).await?,
             (_, BodyKind::Multipart) => self.read_multipart(framing, arrived.body).await?,
-            (Framing::Length(length), BodyKind::Opaque) => {
-                Body::streaming(Bytes::new(), arrived.body, Some(length), reading.limits)
+            (Framing::Length(_), BodyKind::Opaque) => {
+                Body::Streaming(Box::new(Streaming::new(arrived.body, framing, reading.limits)?))
             }
             // PHP pools hang on chunked bodies: a small one is gathered, so that its length is known.
             (Framing::Chunked, BodyKind::Opaque) => gathered(arrived.body, framing, reading.limits).await?,
@@ -66,13 +60,12 @@ impl Gate {
     /// streams, broken off before a part that it must not hold.
     async fn read_multipart(&self, framing: Framing, rest: Incoming) -> Result<Body, Unreadable> {
         let reading = &self.settings.reading;
-        let mut body = gathered(rest, framing, reading.limits).await?;
-        if let Body::Streaming(streaming) = &mut body
-            && self.settings.mode == Mode::Enforce
-        {
-            streaming.watch(Scan::new(reading.reserved.clone()));
-        }
-        Ok(body)
+        Ok(match gathered(rest, framing, reading.limits).await? {
+            Body::Streaming(streaming) if self.settings.mode == Mode::Enforce => {
+                Body::Streaming(Box::new(streaming.watched_by(Scan::new(reading.reserved.clone()))))
+            }
+            body => body,
+        })
     }
 }
 
@@ -82,7 +75,7 @@ fn unread(
     lenient: crate::request::target::Lenient,
 ) -> Result<Inbound, Unreadable> {
     let target = Target::read(head.target(), lenient)?;
-    let query = Params::parse(target.raw_query().unwrap_or_default().as_bytes());
+    let query = Params::parse(target.raw_query.as_deref().unwrap_or_default().as_bytes());
     let lines: Vec<&[u8]> = head.all("Cookie").collect();
     let cookies = Params::parse_cookies(&lines.join(&b"; "[..]));
     Ok(Inbound { head, target, query, form: Params::default(), cookies, origin, body: Body::Empty })
@@ -102,5 +95,7 @@ pub(super) fn check_multipart(inbound: &Inbound, reserved: &Reserved) -> Result<
         return Ok(());
     }
     let ambiguous = |name: Vec<u8>| Unreadable::Ambiguous(format!("{} in a multipart body", name.escape_ascii()));
-    Scan::new(reserved.clone()).whole(bytes).map_err(ambiguous)
+    let mut scan = Scan::new(reserved.clone());
+    // PHP reads a part's head that the end of the body cuts off as if it were whole.
+    scan.feed(bytes).and_then(|_| scan.feed(b"\r\n\r\n")).map(|_| ()).map_err(ambiguous)
 }

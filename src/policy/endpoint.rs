@@ -160,7 +160,7 @@ impl Reader {
         let mut rest: &[u8] = b"";
         let mut from_path = false;
         if let Some(template) = &source.path {
-            let path = if template.whole { inbound.target.path() } else { self.routed_path(inbound.target.path()) };
+            let path = if template.whole { &inbound.target.path } else { self.routed_path(&inbound.target.path) };
             let Some(taken) = template.take(path, |part| self.has_default(part)) else { return Ok(Reading::Nothing) };
             (parts, rest, from_path) = (taken.parts, taken.rest, true);
             if template.whole {
@@ -253,7 +253,7 @@ fn parameter<'a>(inbound: &'a Inbound, place: Place, name: &[u8]) -> Option<&'a 
 /// The path that a query parameter holds, by the rules of a path; for the nameless parameter the query up to the first `&`.
 fn query_path(inbound: &Inbound, name: &[u8]) -> Result<Option<Vec<u8>>, Unreadable> {
     let text = if name.is_empty() {
-        let query = inbound.target.raw_query().unwrap_or_default();
+        let query = inbound.target.raw_query.as_deref().unwrap_or_default();
         if !query.starts_with('/') {
             return Ok(None);
         }
