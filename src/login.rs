@@ -98,7 +98,7 @@ pub async fn watch(
     let body = collect(body).await?;
     let now = desk.clock.now();
     let mut jar = Vec::new();
-    jar::apply(&mut jar, &jar::changes(&reply.headers, attempt.&inbound.target.raw_path, now));
+    jar::apply(&mut jar, &jar::changes(&reply.headers, &attempt.inbound.target.raw_path, now));
     let judged = Judged { inbound: attempt.inbound, reply: &reply, body: &body, json: json_of(&body), jar: &jar, now };
     if !judged.succeeded(&attempt.rule.success) {
         if attempt.rule.hold_cookies {

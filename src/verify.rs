@@ -222,3 +222,6 @@ fn live_secrets(secrets: &[LiveSecret], now: Timestamp) -> impl Iterator<Item = 
 
 /// What a client may use where nothing is said.
 pub const DEFAULT_ALGORITHMS: [Algorithm; 2] = [Algorithm::Md5, Algorithm::HmacSha256];
+
+#[cfg(test)]
+mod tests;

@@ -124,7 +124,7 @@ impl Gate {
     fn held_cookies(&self, passage: &Passage<'_>) -> String {
         match passage.permit.session() {
             Some(live) if passage.rule.login.is_none() => {
-                jar::cookie_line(&live.record.jar, passage.&inbound.target.raw_path, self.clock.now())
+                jar::cookie_line(&live.record.jar, &passage.inbound.target.raw_path, self.clock.now())
             }
             _ => String::new(),
         }
@@ -164,7 +164,7 @@ impl Gate {
 
     /// Takes the application's cookies up into the session, and shows the client none of them.
     async fn take_up_cookies(&self, passage: &Passage<'_>, headers: &mut HeaderMap) -> Result<(), Refusal> {
-        let path = passage.&inbound.target.raw_path;
+        let path = &passage.inbound.target.raw_path;
         let now = self.clock.now();
         if let Some(live) = passage.permit.session() {
             if let Some(other) = self.other_user(live, headers, path) {

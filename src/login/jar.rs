@@ -63,11 +63,11 @@ pub fn apply(jar: &mut Vec<HeldCookie>, changes: &[Change]) -> bool {
     let before = jar.clone();
     for Change { cookie, deleted } in changes {
         let at = jar.iter().position(|held| held.name == cookie.name && held.path == cookie.path);
-        match (at.and_then(|at| jar.get_mut(at).map(|held| (at, held))), deleted) {
-            (Some((at, _)), true) => {
+        match (at, deleted) {
+            (Some(at), true) => {
                 jar.remove(at);
             }
-            (Some((_, held)), false) => *held = cookie.clone(),
+            (Some(at), false) => jar.splice(at..=at, [cookie.clone()]).for_each(drop),
             (None, false) if jar.len() < MAX_COOKIES => jar.push(cookie.clone()),
             (None, _) => {}
         }
