@@ -12,6 +12,13 @@ pub struct Running {
     pub admin: String,
 }
 
+impl Running {
+    /// Ends gracefully: not ready at once, accepting until `drain_delay` is over, finishing what is under way within `timeouts.drain`.
+    pub async fn drain(self) {
+        todo!()
+    }
+}
+
 /// Binds every port, opens the store, starts the workers.
 pub async fn start(_settings: Settings, _clock: Clock) -> anyhow::Result<Running> {
     todo!()

@@ -1,1 +1,3 @@
 //! Logins.
+
+pub mod issue;

@@ -10,3 +10,8 @@ pub struct Settings {
     /// `access`: a line per request.
     pub access: bool,
 }
+
+/// Begins to log as `settings` say.
+pub fn init(_settings: &Settings) {
+    todo!()
+}
