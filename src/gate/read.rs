@@ -3,7 +3,7 @@
 use hyper::body::Incoming;
 
 use crate::gate::note::Note;
-use crate::gate::{Arrived, Gate, Mode};
+use crate::gate::{Arrived, Gate, Mode, Settings};
 use crate::request::body::{self, Body, Limits, Streaming};
 use crate::request::head::{Framing, Head};
 use crate::request::multipart::Scan;
@@ -21,7 +21,7 @@ impl Gate {
         note.saw(&head, &origin, &reading.reserved);
         let mut inbound = unread(head, origin, reading.lenient)?;
         let framing = inbound.head.framing();
-        let kind = self.kind_of(&inbound);
+        let kind = self.settings.kind_of(&inbound);
         inbound.body = match (framing, kind) {
             (Framing::Empty, _) => Body::Empty,
             (_, BodyKind::Form) => self.read_form(&mut inbound, arrived.body).await?,
@@ -33,15 +33,6 @@ impl Gate {
             (Framing::Chunked, BodyKind::Opaque) => gathered(arrived.body, framing, reading.limits).await?,
         };
         Ok(inbound)
-    }
-
-    /// What PHP will make of the body: only POST fills `$_POST`.
-    fn kind_of(&self, inbound: &Inbound) -> BodyKind {
-        let policy = &self.settings.policy;
-        if inbound.head.method() != "POST" || (policy.has_opaque_rules() && policy.leaves_body_unread(inbound)) {
-            return BodyKind::Opaque;
-        }
-        BodyKind::of(inbound.head.header("Content-Type"))
     }
 
     async fn read_form(&self, inbound: &mut Inbound, rest: Incoming) -> Result<Body, Unreadable> {
@@ -69,7 +60,19 @@ impl Gate {
     }
 }
 
-fn unread(
+impl Settings {
+    /// What PHP will make of the body: only POST fills `$_POST`.
+    pub(super) fn kind_of(&self, inbound: &Inbound) -> BodyKind {
+        let policy = &self.policy;
+        if inbound.head.method() != "POST" || (policy.has_opaque_rules() && policy.leaves_body_unread(inbound)) {
+            return BodyKind::Opaque;
+        }
+        BodyKind::of(inbound.head.header("Content-Type"))
+    }
+}
+
+/// Everything but the body.
+pub(super) fn unread(
     head: Head,
     origin: crate::request::address::Origin,
     lenient: crate::request::target::Lenient,
