@@ -53,7 +53,7 @@ impl Gate {
         let reading = &self.settings.reading;
         Ok(match gathered(rest, framing, reading.limits).await? {
             Body::Streaming(streaming) if self.settings.mode == Mode::Enforce => {
-                Body::Streaming(Box::new(streaming.watched_by(Scan::new(reading.reserved.clone()))))
+                Body::Streaming(Box::new(streaming.watched_by(Scan::new(&reading.reserved))))
             }
             body => body,
         })
@@ -98,7 +98,7 @@ pub(super) fn check_multipart(inbound: &Inbound, reserved: &Reserved) -> Result<
         return Ok(());
     }
     let ambiguous = |name: Vec<u8>| Unreadable::Ambiguous(format!("{} in a multipart body", name.escape_ascii()));
-    let mut scan = Scan::new(reserved.clone());
+    let mut scan = Scan::new(reserved);
     // PHP reads a part's head that the end of the body cuts off as if it were whole.
     scan.feed(bytes).and_then(|_| scan.feed(b"\r\n\r\n")).map(|_| ()).map_err(ambiguous)
 }
