@@ -86,7 +86,7 @@ async fn each_requirement_lets_pass_what_holds_it_and_nothing_less() {
 
 #[tokio::test]
 async fn a_user_rule_without_a_client_asks_for_the_user_alone() {
-    let case = Case::with(&RULES.replace("session: {per_user: 1}", "session: {bind: []}")).await;
+    let case = Case::new().await;
     let user = case.user().await;
     let Session { user_id, user_token, .. } = user.session().clone();
     let target = format!("{}&user_id={user_id}&user_token={user_token}", mvc("user/info/peek"));
