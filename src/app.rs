@@ -88,14 +88,18 @@ pub async fn start(settings: Settings, manner: Manner) -> anyhow::Result<Running
     for worker in 0..shared.manner.workers.max(1) {
         threads.push(spawn(format!("worker-{worker}"), shared.clone().work())?);
     }
-    let serve_admin = async move { admin::serve(admin_listener, Arc::new(admin), shutdown).await };
+    let serve_admin = async move {
+        if let Err(error) = admin::serve(admin_listener, Arc::new(admin), shutdown).await {
+            tracing::error!(%error, "the admin listener ended");
+        }
+    };
     threads.push(spawn("admin".to_owned(), serve_admin)?);
     Ok(Running { addresses, admin: admin_address, trigger, threads, drain_delay, drain })
 }
 
 impl Running {
     /// Not ready from now on; after `drain_delay` accepts nothing new, finishes what is under way within `timeouts.drain`.
-    pub async fn stop(mut self) {
+    pub async fn drain(mut self) {
         self.trigger.announce(Phase::Leaving);
         tokio::time::sleep(self.drain_delay).await;
         self.trigger.announce(Phase::Draining);

@@ -44,6 +44,12 @@ pub struct Remark {
     pub what: String,
 }
 
+impl std::fmt::Display for Remark {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}: {}: {}", self.file.display(), self.line, self.key, self.what)
+    }
+}
+
 /// A configuration that can be run.
 #[derive(Debug)]
 pub struct Loaded {

@@ -25,6 +25,7 @@ use crate::telemetry::AccessLog;
 use crate::upstream::{self, Upstream};
 use crate::verify::{self, Case, Permit, Verifier};
 
+pub mod explain;
 mod forward;
 mod note;
 mod read;
@@ -88,6 +89,27 @@ pub struct Settings {
     pub access_log: bool,
 }
 
+impl Settings {
+    /// The rule that decides, once nothing stands in two places.
+    pub(crate) fn decide(&self, inbound: &Inbound) -> Result<Decided<'_>, Refusal> {
+        let reserved = &self.reading.reserved;
+        let parts = Parts {
+            head: &inbound.head,
+            target: &inbound.target,
+            query: &inbound.query,
+            form: &inbound.form,
+            cookies: &inbound.cookies,
+        };
+        reserved.check(&parts)?;
+        read::check_multipart(inbound, reserved)?;
+        let decided = self.policy.decide(inbound, reserved)?;
+        if decided.rule.login.is_none() {
+            reserved.check_login_fields(&parts)?;
+        }
+        Ok(decided)
+    }
+}
+
 /// The gate of one worker thread.
 #[derive(Debug)]
 pub struct Gate {
@@ -128,7 +150,7 @@ impl Gate {
         let mut inbound = self.read(arrived, note).await?;
         let mut body = inbound.split_body();
         let claims = Claims::of(&inbound, &self.settings.credentials);
-        let verdict = match self.decide(&inbound) {
+        let verdict = match self.settings.decide(&inbound) {
             Ok(decided) => {
                 note.rule = Some(decided.rule.name.clone());
                 bound_body(&mut body, decided.rule)?;
@@ -149,25 +171,6 @@ impl Gate {
             }
             Err(refusal) => Err(refusal),
         }
-    }
-
-    /// The rule that decides, once nothing stands in two places.
-    fn decide(&self, inbound: &Inbound) -> Result<Decided<'_>, Refusal> {
-        let reserved = &self.settings.reading.reserved;
-        let parts = Parts {
-            head: &inbound.head,
-            target: &inbound.target,
-            query: &inbound.query,
-            form: &inbound.form,
-            cookies: &inbound.cookies,
-        };
-        reserved.check(&parts)?;
-        read::check_multipart(inbound, reserved)?;
-        let decided = self.settings.policy.decide(inbound, reserved)?;
-        if decided.rule.login.is_none() {
-            reserved.check_login_fields(&parts)?;
-        }
-        Ok(decided)
     }
 
     async fn permit(&self, inbound: &Inbound, claims: &Claims<'_>, decided: &Decided<'_>) -> Result<Permit, Refusal> {

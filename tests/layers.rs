@@ -1,7 +1,8 @@
 //! The layers hold: `src/lib.rs` lists the modules in layer order, and each may use only what stands above it.
 //!
 //! Blank lines in that list separate layers; inside one layer, modules may use each other in one direction only. The same reading of
-//! the source holds a few habits that would otherwise erode: no `mod.rs`, no long files, no silenced lints, nothing that can panic.
+//! the source holds a few habits that would otherwise erode: no `mod.rs`, no long files, no silenced lints, and no panic
+//! without a reason given to the lint.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 
@@ -55,7 +56,7 @@ impl Source {
     }
 
     fn lines(&self) -> usize {
-        self.code.lines().filter(|line| *line != TEST_LINE).count()
+        self.code.lines().filter(|line| *line != BLANKED).count()
     }
 
     /// Every top-level module that the code names, with the line.
@@ -144,7 +145,9 @@ fn check_habits(source: &Source) -> Vec<String> {
     if source.lines() > TOO_LONG_FILE {
         faults.push(format!("{}: {} lines without tests, {TOO_LONG_FILE} at most", source.name, source.lines()));
     }
-    for (number, line) in source.code.lines().enumerate() {
+    let code =
+        without_items(&without_items(&source.code, "#[expect(clippy::expect_used"), "#[expect(clippy::unwrap_used");
+    for (number, line) in code.lines().enumerate() {
         for (pattern, instead) in [
             ("[allow(", "`#[expect(lint, reason = …)]`"),
             (".unwrap()", "`?`, or a value to fall back to"),
@@ -273,18 +276,22 @@ fn quoted(rest: &str, quote: char) -> usize {
     rest.len()
 }
 
-/// Stands for each line of a test item, so that such lines are not counted.
-const TEST_LINE: &str = "// test";
+/// Stands for each line of a blanked item, so that such lines are not counted.
+const BLANKED: &str = "// blanked";
 
-/// Blanks every item under `#[cfg(test)]`.
 fn without_tests(code: &str) -> String {
+    without_items(code, "#[cfg(test)]")
+}
+
+/// Blanks every item under an attribute that begins so.
+fn without_items(code: &str, attribute: &str) -> String {
     let mut kept = String::with_capacity(code.len());
     let mut rest = code;
-    while let Some(start) = rest.find("#[cfg(test)]") {
+    while let Some(start) = rest.find(attribute) {
         let end = start + item_length(&rest[start..]);
         kept.push_str(&rest[..start]);
         let lines = rest[start..end].matches('\n').count();
-        kept.push_str(&vec![TEST_LINE; lines + 1].join("\n"));
+        kept.push_str(&vec![BLANKED; lines + 1].join("\n"));
         rest = &rest[end..];
     }
     kept + rest
@@ -391,6 +398,10 @@ fn the_check_sees_cycles_inside_a_layer() {
 fn the_check_sees_lost_habits_outside_tests_only() {
     let text = "#[allow(dead_code)]\nfn f() { x().unwrap(); y().expect(\"z\") }\n";
     assert_eq!(check_habits(&Source::new("src/ids.rs", text)).len(), 3);
+    let reasoned =
+        "#[expect(clippy::expect_used, reason = \"it cannot; see there\")]\nfn f() {\n    y().expect(\"z\");\n}\n";
+    assert_eq!(check_habits(&Source::new("src/ids.rs", reasoned)), Vec::<String>::new());
+    assert_eq!(check_habits(&Source::new("src/ids.rs", &format!("{reasoned}{text}"))).len(), 3);
     assert_eq!(check_habits(&Source::new("src/ids/mod.rs", "")).len(), 1);
     let tests = format!("// .unwrap()\nfn f() {{}}\n#[cfg(test)]\nmod tests {{\n{text}}}\n");
     assert_eq!(check_habits(&Source::new("src/ids.rs", &tests)), Vec::<String>::new());

@@ -118,11 +118,14 @@ fn block(file: &str, fence: &str, word: &str) -> String {
 
 /// The line that computes md5 dropped, and the one after it, a comment, brought to life.
 fn with_hmac_line(program: &str) -> String {
-    let lines: Vec<&str> = program.lines().collect();
-    let comment = lines.iter().position(|line| line.contains("hmac-sha256: ")).unwrap();
-    let (_, code) = lines[comment].split_once("hmac-sha256: ").unwrap();
-    let indent = &lines[comment][..lines[comment].len() - lines[comment].trim_start().len()];
-    let code = format!("{indent}{code}");
-    let kept = lines.iter().enumerate().filter(|(number, _)| *number != comment - 1);
-    kept.map(|(number, line)| if number == comment { code.as_str() } else { *line }).collect::<Vec<_>>().join("\n")
+    let mut lines: Vec<String> = Vec::new();
+    for line in program.lines() {
+        if let Some((before, code)) = line.split_once("hmac-sha256: ") {
+            lines.pop();
+            lines.push(before.replace(['/', '#'], " ").trim_end().to_owned() + "    " + code);
+        } else {
+            lines.push(line.to_owned());
+        }
+    }
+    lines.join("\n")
 }

@@ -31,7 +31,7 @@ async fn serve(listen: String) -> anyhow::Result<()> {
     let address = running.addresses.first().cloned().unwrap_or_default();
     println!("{}", tour::lines(&reachable(&address), &today(clock.now())));
     tokio::signal::ctrl_c().await.context("Ctrl-C cannot be caught")?;
-    running.stop().await;
+    running.drain().await;
     Ok(())
 }
 

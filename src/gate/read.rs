@@ -3,7 +3,7 @@
 use hyper::body::Incoming;
 
 use crate::gate::note::Note;
-use crate::gate::{Arrived, Gate, Mode};
+use crate::gate::{Arrived, Gate, Mode, Settings};
 use crate::request::body::{self, Body, Limits, Streaming};
 use crate::request::head::{Framing, Head};
 use crate::request::multipart::Scan;
@@ -21,7 +21,7 @@ impl Gate {
         note.saw(&head, &origin, &reading.reserved);
         let mut inbound = unread(head, origin, reading.lenient)?;
         let framing = inbound.head.framing();
-        let kind = self.kind_of(&inbound);
+        let kind = self.settings.kind_of(&inbound);
         inbound.body = match (framing, kind) {
             (Framing::Empty, _) => Body::Empty,
             (_, BodyKind::Form) => self.read_form(&mut inbound, arrived.body).await?,
@@ -33,15 +33,6 @@ impl Gate {
             (Framing::Chunked, BodyKind::Opaque) => gathered(arrived.body, framing, reading.limits).await?,
         };
         Ok(inbound)
-    }
-
-    /// What PHP will make of the body: only POST fills `$_POST`.
-    fn kind_of(&self, inbound: &Inbound) -> BodyKind {
-        let policy = &self.settings.policy;
-        if inbound.head.method() != "POST" || (policy.has_opaque_rules() && policy.leaves_body_unread(inbound)) {
-            return BodyKind::Opaque;
-        }
-        BodyKind::of(inbound.head.header("Content-Type"))
     }
 
     async fn read_form(&self, inbound: &mut Inbound, rest: Incoming) -> Result<Body, Unreadable> {
@@ -62,14 +53,26 @@ impl Gate {
         let reading = &self.settings.reading;
         Ok(match gathered(rest, framing, reading.limits).await? {
             Body::Streaming(streaming) if self.settings.mode == Mode::Enforce => {
-                Body::Streaming(Box::new(streaming.watched_by(Scan::new(reading.reserved.clone()))))
+                Body::Streaming(Box::new(streaming.watched_by(Scan::new(&reading.reserved))))
             }
             body => body,
         })
     }
 }
 
-fn unread(
+impl Settings {
+    /// What PHP will make of the body: only POST fills `$_POST`.
+    pub(super) fn kind_of(&self, inbound: &Inbound) -> BodyKind {
+        let policy = &self.policy;
+        if inbound.head.method() != "POST" || (policy.has_opaque_rules() && policy.leaves_body_unread(inbound)) {
+            return BodyKind::Opaque;
+        }
+        BodyKind::of(inbound.head.header("Content-Type"))
+    }
+}
+
+/// Everything but the body.
+pub(super) fn unread(
     head: Head,
     origin: crate::request::address::Origin,
     lenient: crate::request::target::Lenient,
@@ -95,7 +98,7 @@ pub(super) fn check_multipart(inbound: &Inbound, reserved: &Reserved) -> Result<
         return Ok(());
     }
     let ambiguous = |name: Vec<u8>| Unreadable::Ambiguous(format!("{} in a multipart body", name.escape_ascii()));
-    let mut scan = Scan::new(reserved.clone());
+    let mut scan = Scan::new(reserved);
     // PHP reads a part's head that the end of the body cuts off as if it were whole.
     scan.feed(bytes).and_then(|_| scan.feed(b"\r\n\r\n")).map(|_| ()).map_err(ambiguous)
 }

@@ -71,6 +71,7 @@ mod tests {
     fn settings(host: HostHeader) -> Settings {
         Settings {
             hide_credentials: false,
+            reserved: crate::request::reserved::Reserved::default(),
             user: String::new(),
             client: String::new(),
             session: String::new(),

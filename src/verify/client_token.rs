@@ -180,6 +180,60 @@ mod tests {
     }
 
     #[test]
+    fn tokens_are_those_of_the_vectors() {
+        let cases = [
+            (
+                ["user", "auth", "login"],
+                "2013-12-18",
+                "s3cret",
+                "ea5c241756c8c8c441090ba291f47d83",
+                "6c3aa135dcce96cf44ae4e2006fb8848fe673d703b4ee2296e2481172c9488ff",
+            ),
+            (
+                ["news", "list", "index"],
+                "2026-11-20",
+                "Kx9fQ2mT7bLp4WvZ1dRs",
+                "c7faee45c14e0a7fc6562e106d7fb563",
+                "4ab3de4e7ce9e5e2064d99d89286dde9bb597323d292b8dfef835e3af8cd4c37",
+            ),
+            (
+                ["", "", ""],
+                "2026-01-01",
+                "x",
+                "cb898b90027c293d94d4e8425d53d09b",
+                "4176d6dc10a0069ba5653f574454754dc02302b67b7477749b1fdcb97c78f002",
+            ),
+            (
+                ["新闻", "列表", "首页"],
+                "2028-02-29",
+                "密钥",
+                "1362390ce70a93efaced199dc585382c",
+                "85db735a4cc0235e52e4dd93168205f6f550a2f1c5db856279bed8f17cac01b9",
+            ),
+            (
+                ["a", "bc", "d"],
+                "2026-11-20",
+                "k",
+                "e0743e109961a266747f7fb36acb2380",
+                "696143bb5310de4edeb674be4c86c1ba28cd032803a29771fde4f9cf142221be",
+            ),
+            (
+                ["ab", "c", "d"],
+                "2026-11-20",
+                "k",
+                "e0743e109961a266747f7fb36acb2380",
+                "c396531dd85e4d72a35f974ac4e5bb3b6c82b5bada72eb8cdb2ee0e1d4559638",
+            ),
+        ];
+        for ([module, controller, action], date, secret, md5, hmac) in cases {
+            let endpoint = endpoint(module, controller, action);
+            let token = |algorithm| compute(algorithm, &Recipe::default(), &endpoint, date, secret.as_bytes());
+            assert_eq!(token(Algorithm::Md5), md5, "{module}/{controller}/{action}");
+            assert_eq!(token(Algorithm::HmacSha256), hmac, "{module}/{controller}/{action}");
+        }
+    }
+
+    #[test]
     fn templates_change_order_and_what_stands_between() {
         let endpoint = endpoint("user", "auth", "login");
         let recipe = Recipe::parse("{secret}|{module}/{controller}").unwrap();

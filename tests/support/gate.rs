@@ -89,7 +89,7 @@ impl Gate {
 
     /// Ends the gate as an operator would, and waits until it has ended.
     pub async fn stop(self) {
-        self.running.stop().await;
+        self.running.drain().await;
     }
 }
 
