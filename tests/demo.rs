@@ -1,5 +1,7 @@
 //! `ticketgate demo`: what it prints works as it stands.
 
+#![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
+
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
@@ -27,7 +29,8 @@ impl Demo {
         let stdout = BufReader::new(child.stdout.take().expect("its output"));
         let mut lines = vec![];
         for line in stdout.lines().map_while(Result::ok) {
-            let last = line.starts_with("curl") && lines.iter().any(|line: &String| line.contains("refused from now on"));
+            let last =
+                line.starts_with("curl") && lines.iter().any(|line: &String| line.contains("refused from now on"));
             lines.push(line);
             if last {
                 break;

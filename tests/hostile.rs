@@ -29,9 +29,10 @@ async fn send(gate: &Gate, bytes: &[u8]) -> Reply {
     let mut all = vec![];
     let mut rest = bytes;
     while let Some(at) = rest.windows(4).position(|window| window == b"HOST") {
-        all.extend_from_slice(&rest[..at]);
+        let (before, after) = rest.split_at(at);
+        all.extend_from_slice(before);
         all.extend_from_slice(gate.address.as_bytes());
-        rest = &rest[at + 4..];
+        rest = after.split_at(4).1;
     }
     all.extend_from_slice(rest);
     gate.raw(&all).await.unwrap_or_else(|| panic!("no reply to {}", bytes.escape_ascii()))

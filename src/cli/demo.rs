@@ -27,7 +27,8 @@ async fn serve(listen: String) -> anyhow::Result<()> {
     let loaded = load(listen, application)?;
     let clock = Clock::system();
     let manner = Manner { clock: clock.clone(), log: AccessLog::off(), workers: 1 };
-    let running = app::start(loaded.settings, manner).await.context("another address: ticketgate demo --listen HOST:PORT")?;
+    let running =
+        app::start(loaded.settings, manner).await.context("another address: ticketgate demo --listen HOST:PORT")?;
     let address = running.addresses.first().cloned().unwrap_or_default();
     println!("{}", tour::lines(&reachable(&address), &today(clock.now())));
     tokio::signal::ctrl_c().await.context("Ctrl-C cannot be caught")?;
