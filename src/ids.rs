@@ -107,6 +107,11 @@ impl TokenHash {
         Self(bytes)
     }
 
+    /// The 32 bytes.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// The whole hash as 64 hex digits: what stands in the store's key.
     pub fn to_hex(self) -> String {
         hex::encode(self.0)
