@@ -34,6 +34,7 @@ pub struct Admin {
 }
 
 /// How it differs from the usual one.
+#[derive(Clone, Copy)]
 pub struct Setting {
     pub token: Option<&'static str>,
     pub session: SessionSettings,
