@@ -3,14 +3,13 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use anyhow::bail;
-use bytes::Bytes;
+use anyhow::{anyhow, bail};
 use clap::Args;
-use serde::Serialize;
 
 use crate::cli::output::{say, say_json};
 use crate::cli::{Failure, load};
 use crate::config::{Overrides, Settings};
+use crate::gate::explain::{Explanation, Refused, Shown};
 use crate::policy::endpoint::Endpoint;
 use crate::request::head::Head;
 
@@ -35,54 +34,12 @@ pub struct ExplainArgs {
     target: String,
 }
 
-/// How a request was read and what would become of it.
-#[derive(Clone, Debug, Serialize)]
-pub struct Explanation {
-    /// The path, decoded.
-    pub path: String,
-    /// `$_GET`
-    pub query: Vec<Shown>,
-    /// `$_POST`
-    pub form: Vec<Shown>,
-    /// `$_COOKIE`
-    pub cookies: Vec<Shown>,
-    /// `module/controller/action`, where the request names one.
-    pub endpoint: Option<String>,
-    /// The rule that decides.
-    pub rule: Option<String>,
-    /// What it requires.
-    pub requirement: Option<String>,
-    /// Credentials that it requires and the request lacks.
-    pub missing: Vec<String>,
-    /// Why it would be refused as it stands, as far as that can be told offline.
-    pub refused: Option<Refused>,
-}
-
-/// A value as PHP will see it.
-#[derive(Clone, Debug, Serialize)]
-pub struct Shown {
-    /// The name after PHP's folding.
-    pub name: String,
-    /// Its text; `None` for an array.
-    pub value: Option<String>,
-    /// Whether the value was replaced, because it is a credential.
-    pub redacted: bool,
-}
-
-/// A refusal.
-#[derive(Clone, Debug, Serialize)]
-pub struct Refused {
-    /// Its stable name.
-    pub reason: String,
-    /// What and where.
-    pub why: String,
-}
-
 /// Prints the explanation.
 pub fn run(args: &ExplainArgs) -> Result<(), Failure> {
     let settings = load(&args.config, &Overrides::default())?.settings;
     let head = head(args).map_err(|wrong| Failure::Usage(format!("{wrong:#}")))?;
-    let explanation = explain(&settings, &head, args.form.as_deref())?;
+    let head = Head::parse(head.into(), &settings.server.methods);
+    let explanation = settings.gate.explain(head, args.form.as_deref());
     if args.json {
         return Ok(say_json(&serde_json::to_value(&explanation)?)?);
     }
@@ -96,13 +53,11 @@ pub(super) fn endpoint(
     target: &str,
     form: Option<&str>,
 ) -> anyhow::Result<Option<Endpoint>> {
-    let _ = (settings, method, target, form);
-    bail!("reading endpoints by a configuration is to be connected; give --endpoint")
-}
-
-fn explain(settings: &Settings, head: &[u8], form: Option<&str>) -> anyhow::Result<Explanation> {
-    let _ = (settings, head, form, Head::parse, Bytes::new());
-    bail!("to be connected")
+    let head = format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let head = Head::parse(head.into(), &settings.server.methods);
+    let inbound = settings.gate.read_offline(head, form)?;
+    let decided = settings.gate.decide(&inbound).map_err(|refusal| anyhow!("{}: {}", refusal.reason.name(), refusal.detail))?;
+    Ok(decided.endpoint)
 }
 
 /// The request's head as a client would send it.
@@ -170,6 +125,6 @@ fn line(shown: &Shown) -> String {
     }
 }
 
-fn missing(names: &[String]) -> String {
+fn missing(names: &[&str]) -> String {
     if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
 }

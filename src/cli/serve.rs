@@ -6,9 +6,8 @@ use anyhow::Context;
 use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::app;
+use crate::app::{self, Manner};
 use crate::cli::{Failure, load};
-use crate::clock::Clock;
 use crate::config::{Loaded, Overrides, Settings};
 use crate::telemetry;
 
@@ -45,8 +44,9 @@ pub fn run(args: ServeArgs) -> Result<(), Failure> {
 }
 
 async fn serve(settings: Settings) -> anyhow::Result<()> {
+    let manner = Manner::of(&settings);
     let mut signals = Signals::catch().context("signals cannot be caught")?;
-    let running = app::start(settings, Clock::system()).await?;
+    let running = app::start(settings, manner).await?;
     eprintln!("ticketgate listening on {}, admin on {}", running.addresses.join(" and "), running.admin);
     signals.end().await;
     tracing::info!("ending: what is under way may finish; a second signal ends at once");

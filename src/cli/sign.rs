@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::cli::explain;
 use crate::cli::output::{say, say_json};
 use crate::cli::sign::names::{Name, Names};
-use crate::cli::sign::recipe::{ApiToken, Signature};
+use crate::cli::sign::recipe::Signature;
 use crate::cli::sign::url::Url;
 use crate::cli::{Failure, load};
 use crate::clock::{Clock, Timestamp};
@@ -19,6 +19,8 @@ use crate::config::{Overrides, Settings};
 use crate::policy::endpoint::Endpoint;
 use crate::store::record::Algorithm;
 use crate::verify::FileClient;
+use crate::verify::client::DEFAULT_DATE_FORMAT;
+use crate::verify::client_token::{self, compute};
 
 mod names;
 mod recipe;
@@ -106,7 +108,7 @@ struct Setting<'a> {
     endpoint: Endpoint,
     secret: Vec<u8>,
     date: String,
-    template: Option<&'a str>,
+    recipe: client_token::Recipe,
     names: Names,
     /// Whether credentials go as headers, because the configuration wants them nowhere in the query.
     headers: bool,
@@ -130,9 +132,9 @@ impl<'a> Setting<'a> {
             secret: secret(args, client)?,
             date: match &args.date {
                 Some(date) => date.clone(),
-                None => today(now, settings, client)?,
+                None => today(now, settings, client),
             },
-            template: client.and_then(|client| client.token.as_deref()),
+            recipe: client.map(|client| client.token.clone()).unwrap_or_default(),
             names: settings.map_or_else(Names::usual, Names::of),
             headers: places.is_some_and(|places| places.header && !places.query),
             now,
@@ -142,8 +144,7 @@ impl<'a> Setting<'a> {
 
     fn sign(&self, args: &SignArgs) -> anyhow::Result<Signed> {
         let (endpoint, date) = (&self.endpoint, self.date.as_str());
-        let token = ApiToken { endpoint, date, secret: &self.secret, template: self.template };
-        let api_token = token.compute(args.algorithm.into());
+        let api_token = compute(args.algorithm.into(), &self.recipe, endpoint, date, &self.secret);
         let mut given = vec![(Name::ClientId, args.client.clone()), (Name::ApiToken, api_token.clone())];
         given.extend(args.user.iter().map(|user| (Name::UserId, user.clone())));
         given.extend(args.token.iter().map(|token| (Name::UserToken, token.clone())));
@@ -231,11 +232,10 @@ fn endpoint(args: &SignArgs, settings: Option<&Settings>, url: &Url<'_>) -> anyh
 }
 
 /// Today as the client's PHP would write it.
-fn today(now: Timestamp, settings: Option<&Settings>, client: Option<&FileClient>) -> anyhow::Result<String> {
+fn today(now: Timestamp, settings: Option<&Settings>, client: Option<&FileClient>) -> String {
     let zone = settings.map_or(TimeZone::UTC, |settings| settings.gate.verify.zone.clone());
-    let format = client.map_or("%Y-%m-%d", |client| client.date_format.as_str());
-    let now = jiff::Timestamp::from_second(i64::try_from(now.as_secs())?)?.to_zoned(zone);
-    Ok(jiff::fmt::strtime::format(format, &now)?)
+    let format = client.map_or(DEFAULT_DATE_FORMAT, |client| client.date_format.as_str());
+    client_token::date(&zone, now, format)
 }
 
 fn nonce() -> anyhow::Result<String> {

@@ -1,61 +1,10 @@
-//! How a client computes its api_token and signs a request.
+//! How a client signs a request.
 
 use hmac::{Hmac, KeyInit, Mac};
 use md5::Md5;
 use sha2::{Digest, Sha256};
 
-use crate::policy::endpoint::Endpoint;
 use crate::store::record::Algorithm;
-
-/// What md5 is taken over unless the configuration says otherwise.
-const TEMPLATE: &str = "{module}{controller}{action}{date}{secret}";
-
-/// What an api_token is computed over.
-pub(super) struct ApiToken<'a> {
-    pub(super) endpoint: &'a Endpoint,
-    pub(super) date: &'a str,
-    pub(super) secret: &'a [u8],
-    /// The configuration's `token`.
-    pub(super) template: Option<&'a str>,
-}
-
-impl ApiToken<'_> {
-    /// Lower-case hex.
-    pub(super) fn compute(&self, algorithm: Algorithm) -> String {
-        let Endpoint { module, controller, action } = self.endpoint;
-        match algorithm {
-            Algorithm::Md5 => hex::encode(Md5::digest(self.filled(self.template.unwrap_or(TEMPLATE)))),
-            Algorithm::HmacSha256 => {
-                let lines: [&[u8]; 4] = [module, controller, action, self.date.as_bytes()];
-                hmac(self.secret, &lines.join(&b'\n'))
-            }
-        }
-    }
-
-    /// The template with its names replaced, in one pass: what is filled in is never read as a name.
-    fn filled(&self, template: &str) -> Vec<u8> {
-        let Endpoint { module, controller, action } = self.endpoint;
-        let values: [(&str, &[u8]); 5] = [
-            ("{module}", module),
-            ("{controller}", controller),
-            ("{action}", action),
-            ("{date}", self.date.as_bytes()),
-            ("{secret}", self.secret),
-        ];
-        let mut filled = Vec::new();
-        let mut rest = template;
-        while let Some(letter) = rest.chars().next() {
-            let named = values.iter().find_map(|(name, value)| Some((rest.strip_prefix(name)?, *value)));
-            let (after, value) = named.unwrap_or_else(|| {
-                let (letter, after) = rest.split_at(letter.len_utf8());
-                (after, letter.as_bytes())
-            });
-            filled.extend_from_slice(value);
-            rest = after;
-        }
-        filled
-    }
-}
 
 /// What a signature is computed over.
 pub(super) struct Signature<'a> {
@@ -115,68 +64,6 @@ fn hmac(key: &[u8], message: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn api_tokens_are_those_of_the_vectors() {
-        let cases = [
-            (
-                ["user", "auth", "login"],
-                "2013-12-18",
-                "s3cret",
-                "ea5c241756c8c8c441090ba291f47d83",
-                "6c3aa135dcce96cf44ae4e2006fb8848fe673d703b4ee2296e2481172c9488ff",
-            ),
-            (
-                ["news", "list", "index"],
-                "2026-11-20",
-                "Kx9fQ2mT7bLp4WvZ1dRs",
-                "c7faee45c14e0a7fc6562e106d7fb563",
-                "4ab3de4e7ce9e5e2064d99d89286dde9bb597323d292b8dfef835e3af8cd4c37",
-            ),
-            (
-                ["", "", ""],
-                "2026-01-01",
-                "x",
-                "cb898b90027c293d94d4e8425d53d09b",
-                "4176d6dc10a0069ba5653f574454754dc02302b67b7477749b1fdcb97c78f002",
-            ),
-            (
-                ["新闻", "列表", "首页"],
-                "2028-02-29",
-                "密钥",
-                "1362390ce70a93efaced199dc585382c",
-                "85db735a4cc0235e52e4dd93168205f6f550a2f1c5db856279bed8f17cac01b9",
-            ),
-            (
-                ["a", "bc", "d"],
-                "2026-11-20",
-                "k",
-                "e0743e109961a266747f7fb36acb2380",
-                "696143bb5310de4edeb674be4c86c1ba28cd032803a29771fde4f9cf142221be",
-            ),
-            (
-                ["ab", "c", "d"],
-                "2026-11-20",
-                "k",
-                "e0743e109961a266747f7fb36acb2380",
-                "c396531dd85e4d72a35f974ac4e5bb3b6c82b5bada72eb8cdb2ee0e1d4559638",
-            ),
-        ];
-        for ([module, controller, action], date, secret, md5, hmac) in cases {
-            let endpoint = Endpoint { module: module.into(), controller: controller.into(), action: action.into() };
-            let token = ApiToken { endpoint: &endpoint, date, secret: secret.as_bytes(), template: None };
-            assert_eq!(token.compute(Algorithm::Md5), md5, "{module}/{controller}/{action}");
-            assert_eq!(token.compute(Algorithm::HmacSha256), hmac, "{module}/{controller}/{action}");
-        }
-    }
-
-    #[test]
-    fn a_template_orders_the_parts_and_what_it_fills_in_stays_text() {
-        let endpoint = Endpoint { module: "{secret}".into(), controller: "b".into(), action: "c".into() };
-        let token = ApiToken { endpoint: &endpoint, date: "", secret: b"s", template: None };
-        assert_eq!(token.filled("{module}/{controller}/{action}:{secret}"), b"{secret}/b/c:s");
-        assert_eq!(token.filled("{other}{date}{"), b"{other}{");
-    }
 
     #[test]
     fn signatures_are_those_of_the_vectors() {
