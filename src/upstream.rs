@@ -1,17 +1,26 @@
 //! The way to the application: pooled connections, heads rebuilt from what was read, bodies streamed both ways.
 
 use std::path::PathBuf;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
-
-use bytes::Bytes;
-use http_body::Frame;
 
 use crate::request::{Unreadable, body};
 
+mod connection;
+mod exchange;
+mod framing;
 pub mod headers;
-pub mod pool;
+mod pool;
+mod reply_head;
+mod response_body;
+mod sending;
+
+pub use response_body::ResponseBody;
+
+use exchange::{Broken, exchange};
+use pool::Pool;
+use reply_head::ReplyHead;
+use response_body::Flow;
+use sending::Sending;
 
 /// Where the application listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,38 +101,51 @@ pub struct Outgoing {
 /// The application, reached over a pool of connections that belongs to one worker thread. Cloning is shallow.
 #[derive(Clone, Debug)]
 pub struct Upstream {
-    settings: Settings,
+    pool: Pool,
 }
 
 impl Upstream {
     /// A pool without connections.
     pub fn new(settings: Settings) -> Self {
-        Self { settings }
+        Self { pool: Pool::new(settings) }
+    }
+
+    /// A pool of its own for another worker thread. `max_connections` counts the connections of all of them together.
+    #[must_use]
+    pub fn attach(&self) -> Self {
+        Self { pool: self.pool.attach() }
     }
 
     /// Sends a request and waits for the response head; the response body streams from the connection. Hop-by-hop headers and
     /// framing of the response are taken off; 1xx are swallowed, except 101, which is an error until upgrades are asked for.
-    pub async fn send(&self, _request: Outgoing) -> Result<http::Response<ResponseBody>, Fault> {
-        let _ = &self.settings;
-        todo!()
+    ///
+    /// A request is sent again, once, when a pooled connection turned out closed before any byte of a reply, its body can be sent
+    /// again, and it may be repeated or nothing of it was taken.
+    pub async fn send(&self, request: Outgoing) -> Result<http::Response<ResponseBody>, Fault> {
+        let Outgoing { head, is_head, idempotent, body, response_timeout } = request;
+        let lease = self.pool.lease().await?;
+        let patience = response_timeout.unwrap_or(self.pool.settings().response_timeout);
+        let mut sending = Sending::new(head, body);
+        let mut connection = match lease.idle(!idempotent) {
+            Some(connection) => connection,
+            None => lease.connect().await?,
+        };
+        let reply = loop {
+            match exchange(&mut connection, &mut sending, is_head, patience).await {
+                Ok(reply) => break reply,
+                Err(Broken::Closed(_)) if connection.reused && (idempotent || !sending.taken()) && sending.rewind() => {
+                    connection = lease.connect().await?;
+                }
+                Err(broken) => return Err(broken.into()),
+            }
+        };
+        let ReplyHead { response, framing, keep_alive } = reply;
+        let flow = Flow { connection, sending, framing, keep_alive, lease };
+        Ok(response.map(|()| ResponseBody::begin(flow)))
     }
 
     /// Whether a connection can be made.
     pub async fn ping(&self) -> Result<(), Fault> {
-        todo!()
-    }
-}
-
-/// A response body on its way: reads from the application's connection when it is polled, and gives the connection back to the
-/// pool at its end. Dropped before that, it closes the connection.
-#[derive(Debug)]
-pub struct ResponseBody;
-
-impl http_body::Body for ResponseBody {
-    type Data = Bytes;
-    type Error = Fault;
-
-    fn poll_frame(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
-        todo!()
+        self.pool.connect().await.map(drop)
     }
 }

@@ -230,7 +230,8 @@ mod tests {
     #[test]
     fn host_port_and_scheme_are_what_the_client_asked_for() {
         let tls = Peer { tls: true, ..PEER };
-        let table: [(Peer, &[(&str, &'static str)], (&str, u16, bool)); 13] = [
+        type Row = (Peer, &'static [(&'static str, &'static str)], (&'static str, u16, bool));
+        let table: [Row; 13] = [
             (PEER, &[("Host", "a.example")], ("a.example", 80, false)),
             (PEER, &[("Host", "a.example:8080")], ("a.example", 8080, false)),
             (tls, &[("Host", "a.example")], ("a.example", 443, true)),

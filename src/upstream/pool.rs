@@ -1,1 +1,197 @@
-//! The pool.
+//! The pool: idle connections of one worker thread, and how many there may be on all of them together.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use crate::upstream::connection::Connection;
+use crate::upstream::{Fault, Settings};
+
+/// The connections of one worker thread. Cloning is shallow.
+#[derive(Clone, Debug)]
+pub(super) struct Pool {
+    list: Arc<List>,
+    shared: Arc<Shared>,
+}
+
+/// What the workers have in common.
+#[derive(Debug)]
+struct Shared {
+    settings: Settings,
+    /// One for each request that may be under way; `None` for no limit.
+    permits: Option<Arc<Semaphore>>,
+    /// Connections there are, idle ones included.
+    open: Arc<AtomicUsize>,
+    lists: Mutex<Vec<Weak<List>>>,
+}
+
+/// Idle connections, the one used last at the end.
+#[derive(Debug, Default)]
+struct List {
+    idle: Mutex<Vec<Idle>>,
+    /// Whether somebody closes those that lie too long.
+    tended: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Idle {
+    connection: Connection,
+    since: Instant,
+}
+
+/// The right to have one request under way.
+#[derive(Debug)]
+pub(super) struct Lease {
+    pool: Pool,
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+/// Counts a connection as long as it lives.
+#[derive(Debug)]
+pub(super) struct Open(Arc<AtomicUsize>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Pool {
+    pub(super) fn new(settings: Settings) -> Self {
+        let limit = settings.max_connections.min(Semaphore::MAX_PERMITS);
+        let permits = (limit > 0).then(|| Arc::new(Semaphore::new(limit)));
+        let shared = Shared { settings, permits, open: Arc::default(), lists: Mutex::default() };
+        Self::of(Arc::new(shared))
+    }
+
+    fn of(shared: Arc<Shared>) -> Self {
+        let list = Arc::new(List::default());
+        let mut lists = locked(&shared.lists);
+        lists.retain(|other| other.strong_count() > 0);
+        lists.push(Arc::downgrade(&list));
+        drop(lists);
+        Self { list, shared }
+    }
+
+    /// A pool for another worker thread, within the same limits.
+    pub(super) fn attach(&self) -> Self {
+        Self::of(Arc::clone(&self.shared))
+    }
+
+    pub(super) fn settings(&self) -> &Settings {
+        &self.shared.settings
+    }
+
+    /// Waits for the right to send a request.
+    pub(super) async fn lease(&self) -> Result<Lease, Fault> {
+        let permit = match &self.shared.permits {
+            None => None,
+            Some(permits) => Some(self.permit(permits).await?),
+        };
+        Ok(Lease { pool: self.clone(), _permit: permit })
+    }
+
+    async fn permit(&self, permits: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Fault> {
+        if let Ok(permit) = Arc::clone(permits).try_acquire_owned() {
+            return Ok(permit);
+        }
+        let queued = timeout(self.settings().queue_timeout, Arc::clone(permits).acquire_owned()).await;
+        queued.map_err(|_| Fault::Overloaded)?.map_err(|_| Fault::Overloaded)
+    }
+
+    /// A new connection. Where the limit is reached, an idle one, of whichever worker, is closed for it.
+    pub(super) async fn connect(&self) -> Result<Connection, Fault> {
+        let open = self.shared.count_one();
+        let settings = self.settings();
+        match timeout(settings.connect_timeout, Connection::open(&settings.address, open)).await {
+            Ok(Ok(connection)) => Ok(connection),
+            Ok(Err(error)) => Err(Fault::Failed(format!("it cannot be connected to: {error}"))),
+            Err(_) => Err(Fault::TimedOut),
+        }
+    }
+}
+
+impl Shared {
+    fn count_one(&self) -> Open {
+        let before = self.open.fetch_add(1, Ordering::Relaxed);
+        let open = Open(Arc::clone(&self.open));
+        if self.permits.is_some() && before >= self.settings.max_connections {
+            let lists = locked(&self.lists);
+            let oldest = lists.iter().filter_map(Weak::upgrade).find_map(|list| list.take_oldest());
+            drop(lists);
+            drop(oldest);
+        }
+        open
+    }
+}
+
+impl Lease {
+    /// A pooled connection that nothing has happened on since its last reply. Those that something happened on are closed.
+    pub(super) fn idle(&self, thoroughly: bool) -> Option<Connection> {
+        let list = &self.pool.list;
+        std::iter::from_fn(|| list.take_latest(self.pool.settings().idle_timeout))
+            .find(|connection| connection.is_quiet(thoroughly))
+    }
+
+    pub(super) async fn connect(&self) -> Result<Connection, Fault> {
+        self.pool.connect().await
+    }
+
+    /// Ends the request and keeps its connection for another.
+    pub(super) fn give_back(self, mut connection: Connection) {
+        connection.rest();
+        let list = &self.pool.list;
+        locked(&list.idle).push(Idle { connection, since: Instant::now() });
+        if !list.tended.swap(true, Ordering::AcqRel) {
+            tokio::spawn(tend(Arc::downgrade(list), self.pool.settings().idle_timeout));
+        }
+    }
+}
+
+impl List {
+    fn take_latest(&self, idle_timeout: Duration) -> Option<Connection> {
+        let mut idle = locked(&self.idle);
+        match idle.pop() {
+            Some(latest) if latest.since.elapsed() < idle_timeout => Some(latest.connection),
+            Some(_) => {
+                // All others lie even longer.
+                idle.clear();
+                None
+            }
+            None => None,
+        }
+    }
+
+    fn take_oldest(&self) -> Option<Connection> {
+        let mut idle = locked(&self.idle);
+        (!idle.is_empty()).then(|| idle.remove(0).connection)
+    }
+
+    /// Closes what lies too long, or was closed from the other side. Returns when the next one is due; `None` where none is left.
+    fn prune(&self, idle_timeout: Duration) -> Option<Instant> {
+        let mut idle = locked(&self.idle);
+        idle.retain(|one| one.since.elapsed() < idle_timeout && one.connection.is_quiet(false));
+        let due = idle.first().map(|oldest| oldest.since + idle_timeout);
+        if due.is_none() {
+            self.tended.store(false, Ordering::Release);
+        }
+        due
+    }
+}
+
+/// Closes idle connections in time. One task for each list, and only while something is in it.
+async fn tend(list: Weak<List>, idle_timeout: Duration) {
+    let mut due = Instant::now() + idle_timeout;
+    loop {
+        sleep_until(due).await;
+        let Some(next) = list.upgrade().and_then(|list| list.prune(idle_timeout)) else { return };
+        due = next;
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

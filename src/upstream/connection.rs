@@ -1,0 +1,110 @@
+//! One connection to the application: the socket and what was read from it ahead.
+
+use std::future::Future as _;
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+
+use bytes::BytesMut;
+use socket2::SockRef;
+use tokio::io::{AsyncReadExt as _, AsyncWrite as _};
+use tokio::net::{TcpStream, UnixStream};
+
+use crate::upstream::Address;
+use crate::upstream::pool::Open;
+
+/// First room for reading: most replies of an API fit.
+const LITTLE_ROOM: usize = 4 * 1024;
+/// Most room for reading, for replies that keep filling what there is.
+const MUCH_ROOM: usize = 64 * 1024;
+/// With less room left than this, more is made.
+const LEAST_ROOM: usize = 1024;
+
+#[derive(Debug)]
+pub(super) struct Connection {
+    stream: Stream,
+    /// Read from the socket, but by nobody yet.
+    pub(super) input: BytesMut,
+    /// Whether a request went over it before.
+    pub(super) reused: bool,
+    room: usize,
+    _open: Open,
+}
+
+#[derive(Debug)]
+enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Connection {
+    pub(super) async fn open(address: &Address, open: Open) -> io::Result<Self> {
+        let stream = match address {
+            Address::Tcp { host, port } => {
+                let stream = TcpStream::connect((host.as_str(), *port)).await?;
+                stream.set_nodelay(true)?;
+                Stream::Tcp(stream)
+            }
+            Address::Unix(path) => Stream::Unix(UnixStream::connect(path).await?),
+        };
+        Ok(Self { stream, input: BytesMut::new(), reused: false, room: LITTLE_ROOM, _open: open })
+    }
+
+    /// Whether nothing has happened on it while it was idle: neither an end nor bytes that nobody asked for.
+    ///
+    /// What the runtime has not been told of yet is overlooked; `thoroughly` asks the operating system itself.
+    pub(super) fn is_quiet(&self, thoroughly: bool) -> bool {
+        let mut byte = [0];
+        let read = match &self.stream {
+            Stream::Tcp(stream) => stream.try_read(&mut byte),
+            Stream::Unix(stream) => stream.try_read(&mut byte),
+        };
+        would_block(&read) && (!thoroughly || would_block(&self.peek()))
+    }
+
+    fn peek(&self) -> io::Result<usize> {
+        let mut byte = [MaybeUninit::uninit()];
+        match &self.stream {
+            Stream::Tcp(stream) => SockRef::from(stream).peek(&mut byte),
+            Stream::Unix(stream) => SockRef::from(stream).peek(&mut byte),
+        }
+    }
+
+    /// Reads more into `input`; 0 is the end. The room grows with replies that fill it.
+    pub(super) fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let least = if self.input.is_empty() { self.room / 2 } else { LEAST_ROOM };
+        if self.input.capacity() - self.input.len() < least {
+            self.input.reserve(self.room);
+        }
+        let space = self.input.capacity() - self.input.len();
+        let count = match &mut self.stream {
+            Stream::Tcp(stream) => ready!(pin!(stream.read_buf(&mut self.input)).poll(context))?,
+            Stream::Unix(stream) => ready!(pin!(stream.read_buf(&mut self.input)).poll(context))?,
+        };
+        if count == space {
+            self.room = (self.room * 2).min(MUCH_ROOM);
+        }
+        Poll::Ready(Ok(count))
+    }
+
+    pub(super) fn poll_write(&mut self, parts: &[IoSlice<'_>], context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        match &mut self.stream {
+            Stream::Tcp(stream) => Pin::new(stream).poll_write_vectored(context, parts),
+            Stream::Unix(stream) => Pin::new(stream).poll_write_vectored(context, parts),
+        }
+    }
+
+    /// Gets it ready to lie idle, in as little memory as it needs.
+    pub(super) fn rest(&mut self) {
+        self.reused = true;
+        if self.room > LITTLE_ROOM {
+            self.input = BytesMut::new();
+            self.room = LITTLE_ROOM;
+        }
+    }
+}
+
+fn would_block(result: &io::Result<usize>) -> bool {
+    matches!(result, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+}

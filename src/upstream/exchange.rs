@@ -1,0 +1,87 @@
+//! One request over one connection, until the head of its reply.
+
+use std::future::{Future as _, poll_fn};
+use std::pin::pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use crate::upstream::Fault;
+use crate::upstream::connection::Connection;
+use crate::upstream::reply_head::{self, ReplyHead};
+use crate::upstream::sending::{Progress, Sending};
+
+/// Why there is no reply.
+#[derive(Debug)]
+pub(super) enum Broken {
+    /// The connection ended before any byte of a reply: the other side may have closed it before it saw the request.
+    Closed(String),
+    /// Anything else.
+    Fault(Fault),
+}
+
+impl From<Broken> for Fault {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::Closed(why) => Self::Failed(why),
+            Broken::Fault(fault) => fault,
+        }
+    }
+}
+
+/// Sends the request and waits for the head of the reply, which may come before all of the request is sent. `patience` bounds how
+/// long the application neither takes what it is offered nor replies; the time that the client takes over its body is not its.
+pub(super) async fn exchange(
+    connection: &mut Connection,
+    sending: &mut Sending,
+    is_head: bool,
+    patience: Duration,
+) -> Result<ReplyHead, Broken> {
+    let begin = Instant::now();
+    let mut alarm = pin!(sleep(patience));
+    let mut heard = false;
+    poll_fn(|context| {
+        let progress = match sending.advance(connection, context) {
+            Ok(progress) => progress,
+            Err(unreadable) => return Poll::Ready(Err(Broken::Fault(unreadable.into()))),
+        };
+        if let Poll::Ready(head) = poll_head(connection, is_head, &mut heard, context) {
+            return Poll::Ready(head);
+        }
+        if progress == Progress::Starved {
+            return Poll::Pending;
+        }
+        let deadline = sending.moved().max(begin) + patience;
+        loop {
+            ready!(alarm.as_mut().poll(context));
+            if Instant::now() >= deadline {
+                return Poll::Ready(Err(Broken::Fault(Fault::TimedOut)));
+            }
+            alarm.as_mut().reset(deadline);
+        }
+    })
+    .await
+}
+
+fn poll_head(
+    connection: &mut Connection,
+    is_head: bool,
+    heard: &mut bool,
+    context: &mut Context<'_>,
+) -> Poll<Result<ReplyHead, Broken>> {
+    loop {
+        match reply_head::take(&mut connection.input, is_head, heard) {
+            Ok(Some(head)) => return Poll::Ready(Ok(head)),
+            Ok(None) => {}
+            Err(why) => return Poll::Ready(Err(Broken::Fault(Fault::Failed(why)))),
+        }
+        let why = match ready!(connection.poll_read(context)) {
+            Ok(0) => "it closed the connection without a reply".to_owned(),
+            Ok(_) => continue,
+            Err(error) => format!("the connection broke before a reply: {error}"),
+        };
+        let begun = *heard || !connection.input.is_empty();
+        return Poll::Ready(Err(if begun { Broken::Fault(Fault::Failed(why)) } else { Broken::Closed(why) }));
+    }
+}
