@@ -37,9 +37,8 @@ pub mod telemetry;
 
 pub mod gate;
 
-pub mod server;
-
 pub mod admin;
+pub mod server;
 
 pub mod config;
 

@@ -33,9 +33,9 @@ pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let body = if body.trim_ascii().is_empty() { b"{}" } else { body };
     let mut reader = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        let at = error.path().to_string();
-        let wrong = error.into_inner();
-        if at == "." { Problem::bad(format!("the body: {wrong}")) } else { Problem::bad(format!("{at}: {wrong}")) }
+        let path = error.path().to_string();
+        let at = if matches!(path.as_str(), "." | "?") { "the body" } else { &path };
+        Problem::bad(format!("{at}: {}", error.inner()))
     })?;
     reader.end().map_err(|error| Problem::bad(format!("the body: {error}")))?;
     Ok(value)

@@ -78,6 +78,8 @@ struct Columns {
 type Rows = Vec<(u64, anyhow::Result<StringRecord>)>;
 
 fn parse(text: &str) -> anyhow::Result<(Columns, Rows)> {
+    // The reader counts the line of a row before it has taken the second half of a CRLF.
+    let text = text.replace("\r\n", "\n");
     let header = text.lines().next().unwrap_or_default();
     if header.starts_with("+-") {
         bail!("this is a table for people; have it printed with `mysql --batch`");

@@ -54,14 +54,14 @@ struct IssueArgs {
 }
 
 #[derive(Args, Debug)]
-#[group(id = "which", args = ["session", "all"], required = true, multiple = false)]
 struct EndArgs {
     /// The user's id
     user: String,
     /// The session's id
+    #[arg(required_unless_present = "all")]
     session: Option<String>,
     /// All of the user's sessions
-    #[arg(long)]
+    #[arg(long, conflicts_with = "session")]
     all: bool,
 }
 

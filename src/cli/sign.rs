@@ -74,10 +74,8 @@ pub struct SignArgs {
 /// How tokens and signatures are computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Recipe {
-    /// md5
     #[value(name = "md5")]
     Md5,
-    /// HMAC-SHA256
     #[value(name = "hmac-sha256")]
     HmacSha256,
 }

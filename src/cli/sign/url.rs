@@ -24,8 +24,8 @@ impl<'a> Url<'a> {
             bail!("{url}: holds what no URL may; percent-encode it");
         }
         let start = match url.find("://") {
+            _ if url.starts_with('/') => Some(0),
             Some(scheme) => url.get(scheme + 3..).and_then(|rest| rest.find(['/', '?'])).map(|at| scheme + 3 + at),
-            None if url.starts_with('/') => Some(0),
             None => bail!("{url}: is no URL; give http://HOST/PATH or /PATH"),
         };
         let (origin, rest) = url.split_at(start.unwrap_or(url.len()));
