@@ -37,8 +37,9 @@ pub mod telemetry;
 
 pub mod gate;
 
-pub mod admin;
 pub mod server;
+
+pub mod admin;
 
 pub mod config;
 

@@ -2,11 +2,11 @@
 
 use std::io::{self, Write};
 use std::path::Path;
-use std::process::ExitCode;
 
 use anyhow::Context;
 use serde_json::{Value, json};
 
+use crate::cli::Failure;
 use crate::clock::Clock;
 use crate::config::{self, Loaded, Overrides, Remark, Settings};
 use crate::store::Store;
@@ -14,7 +14,7 @@ use crate::upstream::Upstream;
 
 /// Checks a file, and with `connect` also whether store and upstream answer. Faults go to stderr, one in each line, and make
 /// the exit code 1; with `json` everything goes to stdout as one list.
-pub fn run(path: &Path, connect: bool, json: bool) -> anyhow::Result<ExitCode> {
+pub fn run(path: &Path, connect: bool, json: bool) -> Result<(), Failure> {
     let (faults, loaded) = match config::load(path, &Overrides::default()) {
         Err(faults) => (faults, None),
         Ok(loaded) => {
@@ -27,7 +27,7 @@ pub fn run(path: &Path, connect: bool, json: bool) -> anyhow::Result<ExitCode> {
     } else {
         print_text(path, &faults, loaded.as_ref())?;
     }
-    Ok(if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    if faults.is_empty() { Ok(()) } else { Err(Failure::Said) }
 }
 
 fn print_text(path: &Path, faults: &[Remark], loaded: Option<&Loaded>) -> io::Result<()> {

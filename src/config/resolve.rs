@@ -57,7 +57,7 @@ fn gate(file: &File, faults: &mut Faults) -> Option<gate::Settings> {
     let limits = body_limits(file, faults);
     let verify = verify(file, faults);
     let upstream = upstream::settings(&file.upstream, faults);
-    let forward = upstream.as_ref().and_then(|upstream| upstream::headers(&file.forward, upstream, faults));
+    let forward = upstream::headers(&file.forward, upstream.as_ref(), reserved.as_ref(), faults);
     let reply = reply::settings(&file.reject, faults);
     Some(gate::Settings {
         mode: match file.mode {

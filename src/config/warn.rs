@@ -1,6 +1,7 @@
 //! What is allowed and yet doubtful.
 
 use crate::config::faults::Faults;
+use crate::config::file::routing::Fold;
 use crate::config::file::rule::{Requirement, Rule};
 use crate::config::file::{File, Mode};
 use crate::config::values::{SecretText, TextOr};
@@ -17,13 +18,13 @@ pub(crate) fn about(file: &File, faults: &mut Faults) {
     if file.store.key.is_none() && !in_memory {
         faults.warn("store.key", "is not set: secrets and sessions are stored unsealed");
     }
-    unreachable_rules(&file.rules, faults);
+    unreachable_rules(&file.rules, file.fold.contains(&Fold::Case), faults);
     equal_tokens(&file.rules, faults);
 }
 
-fn unreachable_rules(rules: &[Rule], faults: &mut Faults) {
+fn unreachable_rules(rules: &[Rule], fold_case: bool, faults: &mut Faults) {
     for (index, rule) in rules.iter().enumerate() {
-        if let Some(earlier) = rules.iter().take(index).position(|earlier| covers(earlier, rule)) {
+        if let Some(earlier) = rules.iter().take(index).position(|earlier| covers(earlier, rule, fold_case)) {
             let line = faults.line(&format!("rules[{earlier}]"));
             faults.warn(
                 &format!("rules[{index}]"),
@@ -34,7 +35,7 @@ fn unreachable_rules(rules: &[Rule], faults: &mut Faults) {
 }
 
 /// Whether `wide` certainly matches every request that `narrow` matches. `false` where that cannot be seen.
-fn covers(wide: &Rule, narrow: &Rule) -> bool {
+fn covers(wide: &Rule, narrow: &Rule, fold_case: bool) -> bool {
     let path = match (&wide.path, &narrow.path) {
         (None, _) => true,
         (Some(wide), Some(narrow)) => path_covers(wide, narrow),
@@ -42,6 +43,9 @@ fn covers(wide: &Rule, narrow: &Rule) -> bool {
     };
     let endpoint = match (pattern(wide), pattern(narrow)) {
         (None, _) => true,
+        (Some(wide), Some(narrow)) if fold_case => {
+            endpoint_covers(&wide.to_ascii_lowercase(), &narrow.to_ascii_lowercase())
+        }
         (Some(wide), Some(narrow)) => endpoint_covers(wide, narrow),
         (Some(_), None) => false,
     };
@@ -69,7 +73,7 @@ fn path_covers(wide: &str, narrow: &str) -> bool {
     for (index, segment) in wide.iter().enumerate() {
         // `**` at the end takes any rest; one elsewhere is only seen to cover itself.
         if segment == "**" && index + 1 == wide.len() {
-            return narrow.next().is_some();
+            return true;
         }
         match narrow.next() {
             Some(other) if segment_covers(segment, other) => {}
@@ -81,8 +85,7 @@ fn path_covers(wide: &str, narrow: &str) -> bool {
 
 fn endpoint_covers(wide: &str, narrow: &str) -> bool {
     let parts = |pattern: &str| -> Vec<String> {
-        let lower = pattern.to_ascii_lowercase();
-        lower.split('/').map(str::to_owned).chain(std::iter::repeat_n("*".to_owned(), 3)).take(3).collect()
+        pattern.split('/').map(str::to_owned).chain(std::iter::repeat_n("*".to_owned(), 3)).take(3).collect()
     };
     parts(wide).iter().zip(parts(narrow).iter()).all(|(wide, narrow)| segment_covers(wide, narrow))
 }
@@ -151,6 +154,7 @@ mod tests {
     fn a_wider_path_covers_a_narrower_one() {
         for (wide, narrow) in [
             ("/**", "/a"),
+            ("/a/**", "/a"),
             ("/**", "/a/**"),
             ("/a/**", "/a/b/c"),
             ("/a/**", "/A/*/c"),
@@ -163,7 +167,7 @@ mod tests {
             assert!(path_covers(wide, narrow), "{wide} {narrow}");
         }
         for (wide, narrow) in [
-            ("/a/**", "/a"),
+            ("/a/*", "/a"),
             ("/a/*", "/a/**"),
             ("/a/*", "/a/b/c"),
             ("/a/b", "/a/*"),
@@ -177,11 +181,13 @@ mod tests {
 
     #[test]
     fn a_wider_endpoint_covers_a_narrower_one() {
-        for (wide, narrow) in [("news", "news/list/all"), ("*", "news"), ("News/*", "news/list"), ("a/b*/c", "a/bc/c")]
+        for (wide, narrow) in [("news", "news/list/all"), ("*", "news"), ("news/*", "news/list"), ("a/b*/c", "a/bc/c")]
         {
             assert!(endpoint_covers(wide, narrow), "{wide} {narrow}");
         }
-        for (wide, narrow) in [("news/list", "news"), ("a/b/c", "a/b"), ("a/b*/c", "a/*/c"), ("news", "user")] {
+        for (wide, narrow) in
+            [("news/list", "news"), ("News", "news"), ("a/b/c", "a/b"), ("a/b*/c", "a/*/c"), ("news", "user")]
+        {
             assert!(!endpoint_covers(wide, narrow), "{wide} {narrow}");
         }
     }

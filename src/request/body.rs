@@ -1,14 +1,24 @@
-//! Request bodies: gathered where they must be read first, streamed otherwise, never copied.
+//! Request bodies: gathered where they must be read first, streamed otherwise, never copied without need.
 
-use std::task::{Context, Poll};
+use std::collections::VecDeque;
+use std::error::Error;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use http_body::Body as _;
 use hyper::body::Incoming;
 
 use crate::request::Unreadable;
 use crate::request::head::Framing;
 use crate::request::multipart::Scan;
+
+mod pace;
+
+use pace::Pace;
 
 /// Bounds of a body.
 #[derive(Clone, Copy, Debug)]
@@ -42,36 +52,260 @@ impl Body {
             Self::Empty | Self::Streaming(_) => None,
         }
     }
+
+    /// Lowers the bound of the whole body to a rule's `max_body`; an error where it is known to be larger.
+    pub fn limit_to(&mut self, limit: u64) -> Result<(), Unreadable> {
+        let known = match self {
+            Self::Empty => Some(0),
+            Self::Gathered(bytes) => Some(bytes.len() as u64),
+            Self::Streaming(streaming) => {
+                streaming.limits.body = streaming.limits.body.min(limit);
+                streaming.length
+            }
+        };
+        if known.is_some_and(|known| known > limit) { Err(too_large(limit)) } else { Ok(()) }
+    }
 }
 
-/// A body that is still to come: what was read of it already, then the rest.
+/// Gathers a body up to `limit` bytes. `Ok(Err(streaming))` where it is longer: everything read so far comes first from there.
+pub async fn gather(
+    rest: Incoming,
+    framing: Framing,
+    limit: u64,
+    limits: Limits,
+) -> Result<Result<Bytes, Streaming>, Unreadable> {
+    Streaming::new(rest, framing, limits)?.gather(limit).await
+}
+
+/// A body that is still to come, with its bounds kept.
 #[derive(Debug)]
 pub struct Streaming {
-    /// Read already, to be sent first.
-    pub first: Bytes,
-    /// The rest.
-    pub rest: Incoming,
+    /// What the connection still brings.
+    rest: Incoming,
     /// The whole length, where known.
-    pub length: Option<u64>,
-    /// Watches a multipart body on its way.
-    pub scan: Option<Scan>,
-    /// Its bounds.
-    pub limits: Limits,
-}
-
-/// Gathers a body up to `limit` bytes. `Ok(Err(streaming))` where it turned out longer: everything read is in `first`.
-pub async fn gather(
-    _rest: Incoming,
-    _framing: Framing,
-    _limit: u64,
-    _limits: Limits,
-) -> Result<Result<Bytes, Streaming>, Unreadable> {
-    todo!()
+    length: Option<u64>,
+    /// How much the connection brought.
+    received: u64,
+    /// Whether it brought everything.
+    ended: bool,
+    limits: Limits,
+    pace: Pace,
+    /// Read already, but handed to nobody.
+    early: VecDeque<Bytes>,
+    watch: Option<Watch>,
 }
 
 impl Streaming {
+    /// A body of which nothing was read yet; an error where its announced length is too large.
+    pub fn new(rest: Incoming, framing: Framing, limits: Limits) -> Result<Self, Unreadable> {
+        let length = match framing {
+            Framing::Empty => Some(0),
+            Framing::Length(length) => Some(length),
+            Framing::Chunked => None,
+        };
+        if length.is_some_and(|length| length > limits.body) {
+            return Err(too_large(limits.body));
+        }
+        Ok(Self {
+            rest,
+            length,
+            received: 0,
+            ended: false,
+            limits,
+            pace: Pace::default(),
+            early: VecDeque::new(),
+            watch: None,
+        })
+    }
+
+    /// Has a scan watch the body on its way, from its first byte.
+    #[must_use]
+    pub fn watched_by(mut self, scan: Scan) -> Self {
+        self.watch = Some(Watch { scan, held: Held::default() });
+        self
+    }
+
+    /// The whole length, where known.
+    pub fn length(&self) -> Option<u64> {
+        self.length
+    }
+
+    /// Gathers the body up to `limit` bytes; gives it back where it is longer, with nothing lost.
+    pub async fn gather(mut self, limit: u64) -> Result<Result<Bytes, Self>, Unreadable> {
+        if self.length.is_some_and(|length| length > limit) {
+            return Ok(Err(self));
+        }
+        let mut whole = Gathering::with_room(self.length.unwrap_or_default());
+        while let Some(bytes) = poll_fn(|context| self.poll_arrival(context)).await {
+            whole.push(bytes?);
+            if whole.len() > limit {
+                self.early.push_back(whole.finish());
+                return Ok(Err(self));
+            }
+        }
+        Ok(Ok(whole.finish()))
+    }
+
     /// The next bytes to pass on, with every bound kept and the scan heard; `None` at the end.
-    pub fn poll_next(&mut self, _context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Unreadable>>> {
-        todo!()
+    pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Unreadable>>> {
+        loop {
+            if let Some(bytes) = self.watch.as_mut().and_then(|watch| watch.held.pass()) {
+                return Poll::Ready(Some(Ok(bytes)));
+            }
+            let next = match self.early.pop_front() {
+                Some(bytes) => Some(bytes),
+                None => ready!(self.poll_arrival(context)?),
+            };
+            match (next, &mut self.watch) {
+                (Some(bytes), None) => return Poll::Ready(Some(Ok(bytes))),
+                (Some(bytes), Some(watch)) => watch.take(bytes)?,
+                (None, Some(watch)) if !watch.held.is_empty() => watch.end()?,
+                (None, _) => return Poll::Ready(None),
+            }
+        }
+    }
+
+    /// The next bytes that the connection brings, within their bounds.
+    fn poll_arrival(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Unreadable>>> {
+        while !self.ended {
+            let Poll::Ready(frame) = Pin::new(&mut self.rest).poll_frame(context) else {
+                ready!(self.pace.poll_too_slow(self.received, self.limits, context));
+                return Poll::Ready(Some(Err(Unreadable::TooSlow)));
+            };
+            self.pace.arrived();
+            let Some(frame) = frame else {
+                self.ended = true;
+                let whole = self.length.is_none_or(|length| length == self.received);
+                return Poll::Ready((!whole).then_some(Err(Unreadable::Gone)));
+            };
+            // Trailers have no data: PHP never sees them.
+            let Ok(bytes) = frame.map_err(|error| unreadable(&error))?.into_data() else { continue };
+            self.received = self.received.saturating_add(bytes.len() as u64);
+            if self.received > self.length.unwrap_or(self.limits.body) {
+                return Poll::Ready(Some(Err(too_large(self.limits.body))));
+            }
+            if !bytes.is_empty() {
+                return Poll::Ready(Some(Ok(bytes)));
+            }
+        }
+        Poll::Ready(None)
     }
 }
+
+fn too_large(limit: u64) -> Unreadable {
+    Unreadable::TooLarge(format!("the body is larger than {limit} bytes"))
+}
+
+/// hyper tells bad chunks from a lost connection by the kind of the error behind its own.
+fn unreadable(error: &hyper::Error) -> Unreadable {
+    let io = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+    match io.map(io::Error::kind) {
+        Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) => {
+            Unreadable::Malformed("the body's chunks cannot be read".to_owned())
+        }
+        _ => Unreadable::Gone,
+    }
+}
+
+/// A body being put together. One that came in one piece is not copied.
+enum Gathering {
+    Nothing { room: usize },
+    One { bytes: Bytes, room: usize },
+    Many(BytesMut),
+}
+
+impl Gathering {
+    fn with_room(room: u64) -> Self {
+        Self::Nothing { room: usize::try_from(room).unwrap_or_default() }
+    }
+
+    fn push(&mut self, more: Bytes) {
+        match self {
+            Self::Nothing { room } => *self = Self::One { bytes: more, room: *room },
+            Self::One { bytes, room } => {
+                let mut all = BytesMut::with_capacity((*room).max(bytes.len() + more.len()));
+                all.extend_from_slice(bytes);
+                all.extend_from_slice(&more);
+                *self = Self::Many(all);
+            }
+            Self::Many(all) => all.extend_from_slice(&more),
+        }
+    }
+
+    fn len(&self) -> u64 {
+        match self {
+            Self::Nothing { .. } => 0,
+            Self::One { bytes, .. } => bytes.len() as u64,
+            Self::Many(all) => all.len() as u64,
+        }
+    }
+
+    fn finish(self) -> Bytes {
+        match self {
+            Self::Nothing { .. } => Bytes::new(),
+            Self::One { bytes, .. } => bytes,
+            Self::Many(all) => all.freeze(),
+        }
+    }
+}
+
+/// A scan and the bytes it has not cleared yet.
+#[derive(Debug)]
+struct Watch {
+    scan: Scan,
+    held: Held,
+}
+
+impl Watch {
+    fn take(&mut self, bytes: Bytes) -> Result<(), Unreadable> {
+        let cleared = self.scan.feed(&bytes).map_err(|name| reserved(&name))?;
+        self.held.push(bytes);
+        self.held.clear(cleared);
+        Ok(())
+    }
+
+    /// PHP reads a part's head that the end of the body cuts off as if it were whole. So does the scan, before the rest may pass.
+    fn end(&mut self) -> Result<(), Unreadable> {
+        self.scan.feed(b"\r\n\r\n").map_err(|name| reserved(&name))?;
+        self.held.clear(usize::MAX);
+        Ok(())
+    }
+}
+
+fn reserved(name: &[u8]) -> Unreadable {
+    Unreadable::Ambiguous(format!("{} in a multipart body", name.escape_ascii()))
+}
+
+/// Bytes in order, of which the first few may pass.
+#[derive(Debug, Default)]
+struct Held {
+    pieces: VecDeque<Bytes>,
+    cleared: usize,
+}
+
+impl Held {
+    fn is_empty(&self) -> bool {
+        self.pieces.is_empty()
+    }
+
+    fn push(&mut self, bytes: Bytes) {
+        self.pieces.push_back(bytes);
+    }
+
+    fn clear(&mut self, more: usize) {
+        self.cleared = self.cleared.saturating_add(more);
+    }
+
+    fn pass(&mut self) -> Option<Bytes> {
+        let first = self.pieces.front_mut().filter(|_| self.cleared > 0)?;
+        let now = first.split_to(first.len().min(self.cleared));
+        self.cleared -= now.len();
+        if first.is_empty() {
+            self.pieces.pop_front();
+        }
+        Some(now)
+    }
+}
+
+#[cfg(test)]
+mod tests;

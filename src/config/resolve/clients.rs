@@ -9,8 +9,8 @@ use crate::ids::ClientId;
 use crate::policy::pattern::EndpointPattern;
 use crate::store::record::{Algorithm, LiveSecret};
 use crate::verify::FileClient;
-
-const DATE_FORMAT: &str = "%Y-%m-%d";
+use crate::verify::client::DEFAULT_DATE_FORMAT;
+use crate::verify::client_token::Recipe;
 
 /// `clients`
 pub(super) fn all(clients: &[Client], faults: &mut Faults) -> Option<Vec<Arc<FileClient>>> {
@@ -36,8 +36,9 @@ fn one(client: &Client, key: &str, faults: &mut Faults) -> Option<FileClient> {
     let secret = secrets::required(client.secret.as_ref(), &format!("{key}.secret"), faults);
     let algorithms = algorithms(client, key, faults);
     let endpoints = endpoints(client, key, faults);
-    let token = faults.take(&format!("{key}.token"), client.token.as_deref().map(template).transpose());
-    let date_format = client.date_format.as_deref().unwrap_or(DATE_FORMAT);
+    let token = client.token.as_deref().map_or(Ok(Recipe::default()), Recipe::parse);
+    let token = faults.take(&format!("{key}.token"), token);
+    let date_format = client.date_format.as_deref().unwrap_or(DEFAULT_DATE_FORMAT);
     let date_format = faults.take(&format!("{key}.date_format"), date(date_format));
     Some(FileClient {
         id: id?,
@@ -70,30 +71,6 @@ fn endpoints(client: &Client, key: &str, faults: &mut Faults) -> Option<Vec<Stri
     all_of(checked)
 }
 
-/// A token template: known parts in braces, the secret among them.
-fn template(text: &str) -> Result<String, String> {
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('{') {
-        let (name, after) = after.split_once('}').ok_or("`{` without `}`")?;
-        if before.contains('}') {
-            return Err("`}` without `{`".to_owned());
-        }
-        if !["module", "controller", "action", "date", "secret"].contains(&name) {
-            return Err(format!(
-                "`{{{name}}}` is none of {{module}}, {{controller}}, {{action}}, {{date}}, {{secret}}"
-            ));
-        }
-        rest = after;
-    }
-    match () {
-        () if rest.contains('}') => Err("`}` without `{`".to_owned()),
-        () if !text.contains("{secret}") => {
-            Err("must hold {secret}: without it everybody could make the token".to_owned())
-        }
-        () => Ok(text.to_owned()),
-    }
-}
-
 /// A date format that can be formatted.
 fn date(format: &str) -> Result<String, String> {
     let day = jiff::civil::date(2024, 2, 29).to_zoned(jiff::tz::TimeZone::UTC).map_err(|error| error.to_string())?;
@@ -106,16 +83,6 @@ fn date(format: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn token_templates_are_checked() {
-        for text in ["{module}{controller}{action}{date}{secret}", "{module}/{controller}|{secret}", "{secret}"] {
-            assert_eq!(template(text).as_deref(), Ok(text));
-        }
-        for text in ["", "{module}", "{modul}{secret}", "{secret", "secret}", "{secret}}", "}{secret}", "{{secret}}"] {
-            assert!(template(text).is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn date_formats_are_checked() {

@@ -4,7 +4,8 @@ use crate::config::faults::Faults;
 use crate::config::file::File;
 use crate::config::file::routing::{self, EndpointParts, QueryPath};
 use crate::config::resolve::all_of;
-use crate::policy::endpoint::{Endpoint, Fold, Part, Place, Reader, Segment, Source, Template};
+use crate::policy::endpoint::{Endpoint, Fold, Place, Reader, Source};
+use crate::policy::template::{Part, Segment, Template};
 
 /// How endpoints are read.
 pub(super) fn reader(file: &File, faults: &mut Faults) -> Option<Reader> {

@@ -7,6 +7,21 @@ use crate::config::resolve::endpoint::{named, php_name};
 use crate::credentials::{Names, Settings};
 use crate::request::reserved::{Kind, Name, Places, Reserved};
 
+/// The header that carries each credential, by the key of its parameter's name.
+const HEADERS: [(&str, &str); 7] = [
+    ("names.client_id", "X-Client-Id"),
+    ("names.api_token", "X-Api-Token"),
+    ("names.user_id", "X-User-Id"),
+    ("names.user_token", "X-User-Token"),
+    ("names.timestamp", "X-Timestamp"),
+    ("names.nonce", "X-Nonce"),
+    ("names.sign", "X-Sign"),
+];
+
+fn header_of(key: &str) -> Option<&'static str> {
+    HEADERS.iter().find(|(name, _)| *name == key).map(|(_, header)| *header)
+}
+
 /// Where credentials are looked for, and under which names.
 pub(super) fn credentials(file: &File, faults: &mut Faults) -> Option<Settings> {
     if file.credentials.is_empty() {
@@ -44,36 +59,43 @@ pub(super) fn names(file: &File, faults: &mut Faults) -> Option<Reserved> {
     credential_names(file, &mut book, faults);
     endpoint_names(file, &mut book, faults);
     for (index, text) in file.selectors.iter().enumerate() {
-        book.add(text, None, Kind::Selector, &format!("selectors[{index}]"), faults);
+        book.add(text, Kind::Selector, &format!("selectors[{index}]"), faults);
     }
     for (index, rule) in file.rules.iter().enumerate() {
         for name in rule.params.keys() {
-            book.add(name, None, Kind::RuleParam, &format!("rules[{index}].params.{name}"), faults);
+            book.add(name, Kind::RuleParam, &format!("rules[{index}].params.{name}"), faults);
         }
         let fields = rule.login.iter().flat_map(|login| login.fields.iter().enumerate());
         for (field, text) in fields {
             // Of `LoginForm[username]` the whole array is the login's.
             let name = text.split('[').next().unwrap_or_default();
-            book.add(name, None, Kind::LoginField, &format!("rules[{index}].login.fields[{field}]"), faults);
+            book.add(name, Kind::LoginField, &format!("rules[{index}].login.fields[{field}]"), faults);
         }
     }
     let names = book.entries.into_iter().map(|(name, _)| name).collect();
-    book.sound.then(|| Reserved::new(names))
+    book.sound.then(|| Reserved::new(names, has_nameless_query(file)))
+}
+
+/// Whether a query may be a path itself (`?/news/list`).
+fn has_nameless_query(file: &File) -> bool {
+    let mut names = file.endpoint.0.iter().filter_map(|source| source.query_path.as_ref()?.name.as_deref());
+    names.any(str::is_empty)
 }
 
 fn credential_names(file: &File, book: &mut Book, faults: &mut Faults) {
     let kind = Kind::Credential { places: places(file), ignore: file.elsewhere == Elsewhere::Ignore };
     let names = &file.names;
-    for (key, text, header) in [
-        ("client_id", &names.client_id, "X-Client-Id"),
-        ("api_token", &names.api_token, "X-Api-Token"),
-        ("user_id", &names.user_id, "X-User-Id"),
-        ("user_token", &names.user_token, "X-User-Token"),
-        ("timestamp", &names.timestamp, "X-Timestamp"),
-        ("nonce", &names.nonce, "X-Nonce"),
-        ("sign", &names.sign, "X-Sign"),
-    ] {
-        book.add(text, Some(header), kind, &format!("names.{key}"), faults);
+    let texts = [
+        &names.client_id,
+        &names.api_token,
+        &names.user_id,
+        &names.user_token,
+        &names.timestamp,
+        &names.nonce,
+        &names.sign,
+    ];
+    for ((key, _), text) in HEADERS.iter().zip(texts) {
+        book.add(text, kind, key, faults);
     }
 }
 
@@ -87,13 +109,13 @@ fn endpoint_names(file: &File, book: &mut Book, faults: &mut Faults) {
             [("query", query, &source.query), ("form", form, &source.form), ("request", both, &source.request)]
         {
             for (part, _, text) in parts.iter().flat_map(named) {
-                book.add(text, None, Kind::Endpoint { places }, &format!("{key}.{place}.{part}"), faults);
+                book.add(text, Kind::Endpoint { places }, &format!("{key}.{place}.{part}"), faults);
             }
         }
         if let Some(name) = source.query_path.as_ref().and_then(|query_path| query_path.name.as_deref()) {
             // A nameless query is no parameter.
             if !name.is_empty() {
-                book.add(name, None, Kind::Endpoint { places: query }, &format!("{key}.query_path.name"), faults);
+                book.add(name, Kind::Endpoint { places: query }, &format!("{key}.query_path.name"), faults);
             }
         }
     }
@@ -106,7 +128,7 @@ struct Book {
 }
 
 impl Book {
-    fn add(&mut self, text: &str, header: Option<&'static str>, kind: Kind, key: &str, faults: &mut Faults) {
+    fn add(&mut self, text: &str, kind: Kind, key: &str, faults: &mut Faults) {
         let name = match php_name(text) {
             Ok(name) => name,
             Err(what) => {
@@ -119,7 +141,7 @@ impl Book {
             }
         };
         let Some((present, brought_by)) = self.entries.iter_mut().find(|(present, _)| present.name == name) else {
-            self.entries.push((Name { name, header, kind }, key.to_owned()));
+            self.entries.push((Name { name, header: header_of(key), kind }, key.to_owned()));
             return;
         };
         match (&mut present.kind, kind) {

@@ -5,6 +5,7 @@ use http::uri::Authority;
 use crate::config::faults::Faults;
 use crate::config::file::sections::{Forward, Upstream};
 use crate::config::resolve::{address, lasting, secrets};
+use crate::request::reserved::Reserved;
 use crate::upstream::{Address, HostHeader, Settings, headers};
 
 /// Headers that have a meaning of their own and cannot carry an identity, besides the families below.
@@ -83,7 +84,12 @@ fn host(text: &str) -> Result<HostHeader, &'static str> {
 }
 
 /// `forward`
-pub(super) fn headers(file: &Forward, upstream: &Settings, faults: &mut Faults) -> Option<headers::Settings> {
+pub(super) fn headers(
+    file: &Forward,
+    upstream: Option<&Settings>,
+    reserved: Option<&Reserved>,
+    faults: &mut Faults,
+) -> Option<headers::Settings> {
     let names = [("user", &file.headers.user), ("client", &file.headers.client), ("session", &file.headers.session)];
     for (index, (key, name)) in names.iter().enumerate() {
         let twice = names.iter().take(index).any(|(_, earlier)| earlier.eq_ignore_ascii_case(name));
@@ -96,9 +102,10 @@ pub(super) fn headers(file: &Forward, upstream: &Settings, faults: &mut Faults) 
         user: file.headers.user.clone(),
         client: file.headers.client.clone(),
         session: file.headers.session.clone(),
+        reserved: reserved?.clone(),
         assertion_key: assertion_key?,
-        host: upstream.host.clone(),
-        upstream_name: name(&upstream.address),
+        host: upstream?.host.clone(),
+        upstream_name: name(&upstream?.address),
     })
 }
 
