@@ -56,7 +56,8 @@ pub(super) fn endpoint(
     let head = format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\n\r\n");
     let head = Head::parse(head.into(), &settings.server.methods);
     let inbound = settings.gate.read_offline(head, form)?;
-    let decided = settings.gate.decide(&inbound).map_err(|refusal| anyhow!("{}: {}", refusal.reason.name(), refusal.detail))?;
+    let decided =
+        settings.gate.decide(&inbound).map_err(|refusal| anyhow!("{}: {}", refusal.reason.name(), refusal.detail))?;
     Ok(decided.endpoint)
 }
 
