@@ -1,5 +1,7 @@
 //! What every store keeps to: each behaviour below is proven on each engine, with sealed and with plain values.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
+
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::Duration;

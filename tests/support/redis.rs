@@ -1,6 +1,7 @@
 //! A real Redis of a test's own: on a free port, in a temporary directory, gone when dropped.
 
 #![allow(dead_code, unreachable_pub, reason = "each test file includes this and uses a part of it")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
