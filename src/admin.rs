@@ -1,7 +1,48 @@
-//! The admin listener: health, and with a token clients and sessions.
+//! The admin listener: health for everybody; with a token, clients and sessions for operators.
 
+use std::convert::Infallible;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, Method, Request};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use crate::admin::answer::{Problem, Response};
+use crate::admin::health::Readiness;
+use crate::clock::Clock;
 use crate::secret::Secret;
-use crate::server::Listen;
+use crate::server::{Listen, Listener};
+use crate::shutdown::{Phase, Shutdown};
+use crate::store::Store;
+use crate::upstream::Upstream;
+use crate::verify::{FileClient, SessionSettings};
+
+mod answer;
+mod clients;
+mod duration;
+mod health;
+mod path;
+mod sessions;
+
+/// Largest body that the API takes, in bytes.
+const MAX_BODY: usize = 64 * 1024;
+/// Longest wait for a whole head, and again for a whole body.
+const MAX_WAIT: Duration = Duration::from_secs(10);
+/// Connections served at a time; more wait in the backlog.
+const MAX_CONNECTIONS: usize = 256;
+/// Rest after a failed accept (usually: no descriptors left), instead of spinning.
+const ACCEPT_REST: Duration = Duration::from_millis(50);
 
 /// `admin`.
 #[derive(Clone, Debug)]
@@ -10,4 +51,202 @@ pub struct Settings {
     pub listen: Listen,
     /// `token`
     pub token: Option<Secret>,
+}
+
+/// What the admin listener works on.
+#[derive(Debug)]
+pub struct Parts {
+    /// `admin.token`; without one there is no API.
+    pub token: Option<Secret>,
+    /// Clients and sessions.
+    pub store: Store,
+    /// The application, to see whether it is there.
+    pub upstream: Upstream,
+    /// How sessions are made.
+    pub session: SessionSettings,
+    /// Clients of the configuration file: shown, never changed.
+    pub file_clients: Vec<Arc<FileClient>>,
+    /// The time.
+    pub clock: Clock,
+    /// How far the ending has come.
+    pub shutdown: Shutdown,
+}
+
+/// Answers operators and probes.
+#[derive(Debug)]
+pub struct Admin {
+    parts: Parts,
+    readiness: Readiness,
+}
+
+impl Admin {
+    /// Of those parts.
+    pub fn new(parts: Parts) -> Self {
+        Self { parts, readiness: Readiness::default() }
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Response {
+        self.route(request).await.unwrap_or_else(Problem::into_response)
+    }
+
+    async fn route(&self, request: Request<Incoming>) -> Result<Response, Problem> {
+        let (head, body) = request.into_parts();
+        match head.uri.path() {
+            "/healthz" => only_get(&head.method).map(|()| health::alive()),
+            "/readyz" => {
+                only_get(&head.method)?;
+                Ok(self.readiness.answer(&self.parts).await)
+            }
+            path => {
+                let rest = path.strip_prefix("/api/v1/").ok_or_else(Problem::no_such_path)?;
+                self.authorise(&head.headers)?;
+                let segments = path::segments(rest)?;
+                self.api(&head.method, &segments, read(body).await?).await
+            }
+        }
+    }
+
+    fn authorise(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        let Some(token) = &self.parts.token else {
+            return Err(Problem::not_found("the API is off: set `admin.token` in the configuration to use it"));
+        };
+        let given = headers.get(AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
+        match given {
+            Some(given) if Secret::new(given) == *token => Ok(()),
+            _ => Err(Problem::unauthorised()),
+        }
+    }
+
+    async fn api(&self, method: &Method, segments: &[String], body: Bytes) -> Result<Response, Problem> {
+        let parts = &self.parts;
+        let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+        match (segments.as_slice(), method.as_str()) {
+            (["clients"], "GET") => clients::list(parts).await,
+            (["clients"], "POST") => clients::add(parts, &body).await,
+            (["clients"], _) => Err(Problem::not_allowed("GET, POST")),
+            (["clients", id], "GET") => clients::show(parts, id).await,
+            (["clients", id], "PATCH") => clients::change(parts, id, &body).await,
+            (["clients", id], "DELETE") => clients::remove(parts, id).await,
+            (["clients", _], _) => Err(Problem::not_allowed("GET, PATCH, DELETE")),
+            (["clients", id, "rotate"], "POST") => clients::rotate(parts, id, &body).await,
+            (["clients", _, "rotate"], _) => Err(Problem::not_allowed("POST")),
+            (["users", user, "sessions"], "GET") => sessions::list(parts, user).await,
+            (["users", user, "sessions"], "POST") => sessions::issue(parts, user, &body).await,
+            (["users", user, "sessions"], "DELETE") => sessions::end_all(parts, user).await,
+            (["users", _, "sessions"], _) => Err(Problem::not_allowed("GET, POST, DELETE")),
+            (["users", user, "sessions", session], "DELETE") => sessions::end(parts, user, session).await,
+            (["users", _, "sessions", _], _) => Err(Problem::not_allowed("DELETE")),
+            _ => Err(Problem::no_such_path()),
+        }
+    }
+}
+
+fn only_get(method: &Method) -> Result<(), Problem> {
+    match *method {
+        Method::GET | Method::HEAD => Ok(()),
+        _ => Err(Problem::not_allowed("GET, HEAD")),
+    }
+}
+
+/// The token of `Bearer TOKEN`; the scheme's case does not matter (RFC 9110, 11.1).
+fn bearer(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, token) = value.split_at_checked("Bearer ".len())?;
+    scheme.eq_ignore_ascii_case(b"Bearer ").then(|| token.trim_ascii())
+}
+
+async fn read(body: Incoming) -> Result<Bytes, Problem> {
+    let gathered = timeout(MAX_WAIT, Limited::new(body, MAX_BODY).collect());
+    match gathered.await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::too_large(MAX_BODY)),
+        Ok(Err(error)) => Err(Problem::bad(format!("the body broke off: {error}"))),
+        Err(_) => Err(Problem::too_slow()),
+    }
+}
+
+/// Accepts and serves until `shutdown` says [`Phase::Stopped`]: probes must be able to see that the gate is draining.
+pub async fn serve(listener: Listener, admin: Arc<Admin>, mut shutdown: Shutdown) -> io::Result<()> {
+    let socket = Socket::new(listener)?;
+    let mut connections = JoinSet::new();
+    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    loop {
+        let accepted = tokio::select! {
+            () = shutdown.reached(Phase::Stopped) => return Ok(()),
+            accepted = socket.accept(&room) => accepted,
+            Some(_) = connections.join_next() => continue,
+        };
+        match accepted {
+            Ok((stream, place)) => {
+                let admin = admin.clone();
+                connections.spawn(async move {
+                    converse(stream, &admin).await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the admin listener cannot accept");
+                sleep(ACCEPT_REST).await;
+            }
+        }
+    }
+}
+
+async fn converse(stream: Box<dyn Stream>, admin: &Admin) {
+    let service = service_fn(|request| async { Ok::<_, Infallible>(admin.answer(request).await) });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(MAX_WAIT)
+        .serve_connection(TokioIo::new(stream), service);
+    if let Err(error) = connection.await {
+        tracing::debug!(%error, "an admin connection broke");
+    }
+}
+
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+enum Socket {
+    Tcp(tokio::net::TcpListener),
+    Unix(tokio::net::UnixListener),
+}
+
+type Place = tokio::sync::OwnedSemaphorePermit;
+
+impl Socket {
+    fn new(listener: Listener) -> io::Result<Self> {
+        match listener {
+            Listener::Tcp(listener) => tokio::net::TcpListener::from_std(listener).map(Self::Tcp),
+            Listener::Unix(listener, _) => tokio::net::UnixListener::from_std(listener).map(Self::Unix),
+        }
+    }
+
+    /// The next connection, once there is room for one.
+    async fn accept(&self, room: &Arc<Semaphore>) -> io::Result<(Box<dyn Stream>, Place)> {
+        let place = room.clone().acquire_owned().await.map_err(io::Error::other)?;
+        let stream: Box<dyn Stream> = match self {
+            Self::Tcp(listener) => Box::new(listener.accept().await?.0),
+            Self::Unix(listener) => Box::new(listener.accept().await?.0),
+        };
+        Ok((stream, place))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bearer_token_is_read_whatever_the_schemes_case() {
+        let cases: [(&str, Option<&str>); 6] = [
+            ("Bearer abc", Some("abc")),
+            ("bearer abc", Some("abc")),
+            ("BEARER  abc ", Some("abc")),
+            ("Bearer", None),
+            ("Basic abc", None),
+            ("", None),
+        ];
+        for (header, token) in cases {
+            assert_eq!(bearer(header.as_bytes()), token.map(str::as_bytes), "{header:?}");
+        }
+    }
 }

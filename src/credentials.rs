@@ -1,5 +1,6 @@
 //! What the caller presents: the values of the reserved names, unverified.
 
+use crate::request::Inbound;
 use crate::request::reserved::Places;
 
 /// Parameter names of the credentials (`names`), as PHP folds them.
@@ -21,6 +22,13 @@ pub struct Names {
     pub sign: Vec<u8>,
 }
 
+impl Names {
+    /// All of them.
+    pub fn all(&self) -> [&[u8]; 7] {
+        [&self.client_id, &self.api_token, &self.user_id, &self.user_token, &self.timestamp, &self.nonce, &self.sign]
+    }
+}
+
 /// Where credentials are looked for.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -28,4 +36,50 @@ pub struct Settings {
     pub places: Places,
     /// `names`
     pub names: Names,
+}
+
+/// What a caller says of itself. Absent and empty are the same. Not `Debug`: it holds tokens.
+#[derive(Clone, Copy, Default)]
+pub struct Claims<'a> {
+    /// Which client it says it is.
+    pub client_id: Option<&'a [u8]>,
+    /// What should prove that.
+    pub api_token: Option<&'a [u8]>,
+    /// Which user it says is logged in.
+    pub user_id: Option<&'a [u8]>,
+    /// What should prove that.
+    pub user_token: Option<&'a [u8]>,
+    /// Whether `Authorization` carried the user_token: then it is the gate's, not the application's.
+    pub by_authorization: bool,
+}
+
+impl<'a> Claims<'a> {
+    /// Takes them from where they may stand. The request was checked before: each name stands in one place at most.
+    pub fn of(inbound: &'a Inbound, settings: &Settings) -> Self {
+        let find = |name: &[u8], header: &str| parameter(inbound, settings.places, name, header);
+        let names = &settings.names;
+        let named = find(&names.user_token, "X-User-Token");
+        let bearer = if settings.places.header { bearer(inbound) } else { None };
+        Self {
+            client_id: find(&names.client_id, "X-Client-Id"),
+            api_token: find(&names.api_token, "X-Api-Token"),
+            user_id: find(&names.user_id, "X-User-Id"),
+            user_token: named.or(bearer),
+            by_authorization: bearer.is_some(),
+        }
+    }
+}
+
+fn parameter<'a>(inbound: &'a Inbound, places: Places, name: &[u8], header: &str) -> Option<&'a [u8]> {
+    let query = || if places.query { inbound.query.text(name) } else { None };
+    let form = || if places.form { inbound.form.text(name) } else { None };
+    let header = || if places.header { inbound.head.header(header) } else { None };
+    query().or_else(form).or_else(header).filter(|value| !value.is_empty())
+}
+
+/// The token of `Authorization: Bearer TOKEN` (RFC 6750, 2.1).
+fn bearer(inbound: &Inbound) -> Option<&[u8]> {
+    let (scheme, token) = inbound.head.header("Authorization")?.split_at_checked(7)?;
+    let token = token.trim_ascii();
+    (scheme.eq_ignore_ascii_case(b"bearer ") && !token.is_empty()).then_some(token)
 }

@@ -1,16 +1,37 @@
 //! The walk: one request from its bytes to its answer.
+//!
+//! [`Gate::answer`] stands around it: it starts the clock, renders what the walk came to, and records one outcome.
 
-use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
 
 use http::Response;
 use hyper::body::Incoming;
 
-use crate::reply::Body;
-use crate::request::Unreadable;
-use crate::request::address::Peer;
-use crate::request::body::Limits;
+use crate::clock::Clock;
+use crate::credentials::{self, Claims};
+use crate::policy::login_rule::UserSource;
+use crate::policy::rule::Rule;
+use crate::policy::{Decided, Policy, Requirement};
+use crate::reply::{self, Asked, Body, Reason, Refusal};
+use crate::request::address::{Peer, TrustedProxies};
+use crate::request::body::{self, Limits};
 use crate::request::head::Head;
+use crate::request::reserved::{Parts, Reserved};
 use crate::request::target::Lenient;
+use crate::request::{Inbound, Unreadable};
+use crate::store::Store;
+use crate::telemetry::AccessLog;
+use crate::upstream::{self, Upstream};
+use crate::verify::{self, Case, Permit, Verifier};
+
+pub mod explain;
+mod forward;
+mod note;
+mod read;
+mod replies;
+
+use note::Note;
 
 /// A request as the server hands it over.
 #[derive(Debug)]
@@ -38,9 +59,9 @@ pub struct Reading {
     /// `lenient_paths`
     pub lenient: Lenient,
     /// Reserved names.
-    pub reserved: crate::request::reserved::Reserved,
+    pub reserved: Reserved,
     /// `trusted_proxies`
-    pub trusted: crate::request::address::TrustedProxies,
+    pub trusted: TrustedProxies,
     /// Bounds of bodies.
     pub limits: Limits,
 }
@@ -53,29 +74,143 @@ pub struct Settings {
     /// How requests are read.
     pub reading: Reading,
     /// Rules.
-    pub policy: crate::policy::Policy,
+    pub policy: Policy,
     /// Where credentials stand.
-    pub credentials: crate::credentials::Settings,
+    pub credentials: credentials::Settings,
     /// How they are judged.
-    pub verify: crate::verify::Settings,
+    pub verify: verify::Settings,
     /// Where requests go.
-    pub upstream: crate::upstream::Settings,
+    pub upstream: upstream::Settings,
     /// What they carry.
-    pub forward: crate::upstream::headers::Settings,
+    pub forward: upstream::headers::Settings,
     /// How refusals look.
-    pub reply: crate::reply::Settings,
+    pub reply: reply::Settings,
     /// Whether each request is logged.
     pub access_log: bool,
 }
 
+impl Settings {
+    /// The rule that decides, once nothing stands in two places.
+    pub(crate) fn decide(&self, inbound: &Inbound) -> Result<Decided<'_>, Refusal> {
+        let reserved = &self.reading.reserved;
+        let parts = Parts {
+            head: &inbound.head,
+            target: &inbound.target,
+            query: &inbound.query,
+            form: &inbound.form,
+            cookies: &inbound.cookies,
+        };
+        reserved.check(&parts)?;
+        read::check_multipart(inbound, reserved)?;
+        let decided = self.policy.decide(inbound, reserved)?;
+        if decided.rule.login.is_none() {
+            reserved.check_login_fields(&parts)?;
+        }
+        Ok(decided)
+    }
+}
+
 /// The gate of one worker thread.
 #[derive(Debug)]
-pub struct Gate;
+pub struct Gate {
+    settings: Arc<Settings>,
+    verifier: Verifier,
+    store: Store,
+    upstream: Upstream,
+    clock: Clock,
+    log: AccessLog,
+    holds_cookies: bool,
+    cookie_users: Vec<UserSource>,
+}
 
 impl Gate {
-    /// Answers one request. Never fails: whatever goes wrong is an envelope.
-    pub async fn answer(&self, _arrived: Arrived) -> Response<Body> {
-        let _: Option<IpAddr> = None;
-        todo!()
+    /// A gate over its handles.
+    pub fn new(settings: Arc<Settings>, store: Store, upstream: Upstream, clock: Clock, log: AccessLog) -> Self {
+        let logins = || settings.policy.rules.iter().filter_map(|rule| rule.login.as_ref());
+        let holds_cookies = logins().any(|login| login.hold_cookies);
+        let cookie_users = logins().map(|login| login.user_id.clone()).filter(|user| user.from.is_cookie()).collect();
+        let verifier = Verifier::new(&settings.verify);
+        Self { verifier, store, upstream, clock, log, holds_cookies, cookie_users, settings }
     }
+
+    /// Answers one request. Never fails: whatever goes wrong is an envelope.
+    pub async fn answer(&self, arrived: Arrived) -> Response<Body> {
+        let mut note = Note::new(self.clock.now(), &arrived);
+        let started = Instant::now();
+        let response = match self.walk(arrived, &mut note).await {
+            Ok(response) => response,
+            Err(refusal) => self.refuse(refusal, &mut note),
+        };
+        self.log.record(&note.outcome(response.status().as_u16(), started.elapsed()));
+        response
+    }
+
+    /// The steps of a request, in order; none calls an earlier one.
+    async fn walk(&self, arrived: Arrived, note: &mut Note) -> Result<Response<Body>, Refusal> {
+        let mut inbound = self.read(arrived, note).await?;
+        let mut body = inbound.split_body();
+        let claims = Claims::of(&inbound, &self.settings.credentials);
+        let verdict = match self.settings.decide(&inbound) {
+            Ok(decided) => {
+                note.rule = Some(decided.rule.name.clone());
+                bound_body(&mut body, decided.rule)?;
+                self.permit(&inbound, &claims, &decided).await.map(|permit| (decided, permit))
+            }
+            Err(refusal) => Err(refusal),
+        };
+        match verdict {
+            Ok((decided, permit)) => {
+                note.identity = permit.identity().clone();
+                let passage =
+                    forward::Passage { inbound: &inbound, claims: &claims, rule: decided.rule, permit: &permit };
+                self.pass(&passage, body, note).await
+            }
+            Err(refusal) if self.lets_by(&refusal) => {
+                note.observed(&refusal);
+                self.pass_observed(&inbound, body, note).await
+            }
+            Err(refusal) => Err(refusal),
+        }
+    }
+
+    async fn permit(&self, inbound: &Inbound, claims: &Claims<'_>, decided: &Decided<'_>) -> Result<Permit, Refusal> {
+        let ip = inbound.origin.ip.to_string();
+        let case = Case { decided, claims, ip: &ip, user_agent: inbound.user_agent() };
+        Ok(self.verifier.permit(&case, &self.store, self.clock.now()).await?)
+    }
+
+    /// Whether `mode: observe` forwards what this refusal would stop. What cannot be read in one way only, and what is too
+    /// large, is refused in any mode.
+    fn lets_by(&self, refusal: &Refusal) -> bool {
+        let always = matches!(refusal.reason, Reason::Malformed | Reason::TooLarge | Reason::HeaderTooLarge);
+        self.settings.mode == Mode::Observe && !always
+    }
+
+    fn refuse(&self, refusal: Refusal, note: &mut Note) -> Response<Body> {
+        let response = self.settings.reply.refuse(&refusal, note.asked());
+        note.refused(refusal);
+        response
+    }
+
+    fn envelope(
+        &self,
+        message: &str,
+        data: serde_json::Map<String, serde_json::Value>,
+        asked: Asked<'_>,
+    ) -> Response<Body> {
+        self.settings.reply.envelope(1, message, &serde_json::Value::Object(data), asked)
+    }
+}
+
+/// `max_body` of the rule, for bodies that are there and bodies still to come.
+fn bound_body(body: &mut body::Body, rule: &Rule) -> Result<(), Unreadable> {
+    match rule.max_body {
+        Some(limit) => body.limit_to(limit),
+        None => Ok(()),
+    }
+}
+
+/// Whether the client's own cookies pass: on public rules they do.
+fn is_public(rule: &Rule) -> bool {
+    rule.require == Requirement::Public
 }

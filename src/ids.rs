@@ -65,6 +65,18 @@ impl<Of> Id<Of> {
     }
 }
 
+impl RequestId {
+    /// A ULID: 48 bits of time and 80 of chance, in Crockford's base 32. It names a request and guards nothing.
+    pub fn ulid(millis: u64, chance: u128) -> Self {
+        const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+        let value = (u128::from(millis) << 80) | (chance & ((1 << 80) - 1));
+        let digit =
+            |place: usize| ALPHABET.get(((value >> (5 * place)) & 31) as usize).map_or('0', |byte| char::from(*byte));
+        let text: String = (0..26).rev().map(digit).collect();
+        Self(text.into(), PhantomData)
+    }
+}
+
 impl<Of> Clone for Id<Of> {
     fn clone(&self) -> Self {
         Self(self.0.clone(), PhantomData)
@@ -107,6 +119,11 @@ impl TokenHash {
         Self(bytes)
     }
 
+    /// The 32 bytes.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// The whole hash as 64 hex digits: what stands in the store's key.
     pub fn to_hex(self) -> String {
         hex::encode(self.0)
@@ -139,6 +156,14 @@ mod tests {
         assert_eq!(UserId::new("a\nb"), Err(BadId::Unprintable));
         assert_eq!(UserId::new(b"\xff"), Err(BadId::Unprintable));
         assert_eq!(UserId::new("x".repeat(256)), Err(BadId::TooLong));
+    }
+
+    #[test]
+    fn a_request_id_sorts_by_time() {
+        let earlier = RequestId::ulid(1_795_132_800_000, u128::MAX);
+        assert_eq!(earlier.as_str().len(), 26);
+        assert_eq!(earlier.as_str().get(10..), Some("ZZZZZZZZZZZZZZZZ"));
+        assert!(earlier.as_str() < RequestId::ulid(1_795_132_800_001, 0).as_str());
     }
 
     #[test]

@@ -1,1 +1,183 @@
-//! Logins.
+//! Logins: watches the application's answer to a login request, and makes a session where it succeeded.
+
+use bytes::{Bytes, BytesMut};
+use http::Response;
+use http::header::{CONTENT_LENGTH, ETAG, SET_COOKIE};
+use http::response::Parts;
+use http_body_util::BodyExt;
+use serde_json::{Map, Value};
+
+use crate::clock::Clock;
+use crate::ids::{ClientId, UserId};
+use crate::policy::login_rule::{LoginReply, LoginRule, TokenSource};
+use crate::request::Inbound;
+use crate::secret::Secret;
+use crate::store::{self, Ending, HeldCookie, Store};
+use crate::upstream::{self, ResponseBody};
+use crate::verify::SessionSettings;
+
+pub mod issue;
+pub mod jar;
+pub mod judged;
+pub mod merge;
+
+use issue::{NewSession, NotIssued};
+use judged::{Judged, json_of};
+
+/// Longest reply to a login that is read, in bytes.
+const MAX_REPLY: usize = 1024 * 1024;
+
+/// A login under way.
+#[derive(Debug)]
+pub struct Attempt<'a> {
+    /// What the rule says.
+    pub rule: &'a LoginRule,
+    /// The request.
+    pub inbound: &'a Inbound,
+    /// The client that logs a user in.
+    pub client: Option<&'a ClientId>,
+    /// The token of an older session that came along: it ends when this login succeeds.
+    pub older: Option<&'a [u8]>,
+    /// The envelope's name for data.
+    pub data_key: &'a str,
+}
+
+/// What a watched login came to.
+#[derive(Debug)]
+pub enum Watched {
+    /// The application said no: its answer, without the cookies that are held.
+    Failed(Response<Bytes>),
+    /// A session stands; the application's JSON with the tokens in it.
+    Merged(UserId, Response<Bytes>),
+    /// A session stands; what the client is to be told in the gate's own envelope.
+    Envelope(UserId, Map<String, Value>),
+}
+
+/// Why a login could not be finished.
+#[derive(Debug, thiserror::Error)]
+pub enum Trouble {
+    /// The application broke off, or its answer says success without saying whose.
+    #[error(transparent)]
+    Upstream(#[from] upstream::Fault),
+    /// The store failed: the application knows of a login, but no session stands.
+    #[error(transparent)]
+    Store(#[from] store::Fault),
+    /// The user holds as many sessions as allowed.
+    #[error("the user holds as many sessions as allowed")]
+    Full,
+}
+
+impl From<NotIssued> for Trouble {
+    fn from(not: NotIssued) -> Self {
+        match not {
+            NotIssued::Full => Self::Full,
+            NotIssued::Store(fault) => Self::Store(fault),
+            NotIssued::NoRandom(why) => Self::Store(store::Fault::Failed(why)),
+        }
+    }
+}
+
+/// What logins need of the gate.
+#[derive(Debug)]
+pub struct Desk<'a> {
+    /// Where sessions stand.
+    pub store: &'a Store,
+    /// The time.
+    pub clock: &'a Clock,
+    /// How sessions live.
+    pub sessions: &'a SessionSettings,
+}
+
+/// Reads the application's whole answer and finishes the login.
+pub async fn watch(
+    desk: &Desk<'_>,
+    attempt: &Attempt<'_>,
+    response: Response<ResponseBody>,
+) -> Result<Watched, Trouble> {
+    let (mut reply, body) = response.into_parts();
+    let body = collect(body).await?;
+    let now = desk.clock.now();
+    let mut jar = Vec::new();
+    jar::apply(&mut jar, &jar::changes(&reply.headers, &attempt.inbound.target.raw_path, now));
+    let judged = Judged { inbound: attempt.inbound, reply: &reply, body: &body, json: json_of(&body), jar: &jar, now };
+    if !judged.succeeded(&attempt.rule.success) {
+        if attempt.rule.hold_cookies {
+            reply.headers.remove(SET_COOKIE);
+        }
+        return Ok(Watched::Failed(Response::from_parts(reply, body)));
+    }
+    let user = judged.user(&attempt.rule.user_id).ok_or_else(|| says_not("who logged in (login.user_id)"))?;
+    let adopted = adopted(&judged, &attempt.rule.user_token)?;
+    let json = judged.json;
+    let issued =
+        issue::issue(desk.store, desk.clock, desk.sessions, new_session(attempt, user.clone(), adopted, jar)).await?;
+    end_older(desk.store, attempt, issued.hash).await?;
+    let data = merge::data(&user, &issued);
+    let merged = match attempt.rule.reply {
+        LoginReply::Merge => merge::into_json(json, attempt.data_key, data.clone()),
+        LoginReply::Envelope => None,
+    };
+    Ok(match merged {
+        Some(body) => Watched::Merged(user, with_body(reply, body, attempt.rule.hold_cookies)),
+        None => Watched::Envelope(user, data),
+    })
+}
+
+fn says_not(what: &str) -> upstream::Fault {
+    upstream::Fault::Failed(format!("its answer to a login says success, but not {what}"))
+}
+
+fn adopted(judged: &Judged<'_>, source: &TokenSource) -> Result<Option<Secret>, upstream::Fault> {
+    let TokenSource::Json(pointer) = source else { return Ok(None) };
+    let from = crate::policy::login_rule::Source::Json(pointer.clone());
+    match judged.find(&from).filter(|token| !token.is_empty()) {
+        Some(token) => Ok(Some(Secret::new(token))),
+        None => Err(says_not("which token it issued (login.user_token)")),
+    }
+}
+
+fn new_session(attempt: &Attempt<'_>, user: UserId, adopted: Option<Secret>, jar: Vec<HeldCookie>) -> NewSession {
+    let hold = attempt.rule.hold_cookies;
+    NewSession {
+        user,
+        client: attempt.client.cloned(),
+        adopted,
+        ip: attempt.inbound.origin.ip.to_string(),
+        user_agent: attempt.inbound.user_agent().to_owned(),
+        jar: if hold { jar } else { Vec::new() },
+        holds_cookies: hold,
+    }
+}
+
+/// A login under an old session ends that one. Its token proves that it was the caller's.
+async fn end_older(store: &Store, attempt: &Attempt<'_>, newer: crate::ids::TokenHash) -> Result<(), store::Fault> {
+    let Some(older) = attempt.older.map(|token| store.hash(token)).filter(|older| *older != newer) else {
+        return Ok(());
+    };
+    store.end(older, Ending::Logout).await.map(|_| ())
+}
+
+async fn collect(mut body: ResponseBody) -> Result<Bytes, upstream::Fault> {
+    let mut whole = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        if let Ok(data) = frame?.into_data() {
+            whole.extend_from_slice(&data);
+        }
+        if whole.len() > MAX_REPLY {
+            return Err(upstream::Fault::Failed("its answer to a login is longer than 1 MiB".to_owned()));
+        }
+    }
+    Ok(whole.freeze())
+}
+
+/// The application's answer with another body: what described the old one is taken off.
+fn with_body(mut reply: Parts, body: Bytes, hold_cookies: bool) -> Response<Bytes> {
+    if hold_cookies {
+        reply.headers.remove(SET_COOKIE);
+    }
+    reply.headers.remove(ETAG);
+    reply.headers.remove("content-md5");
+    reply.headers.insert(CONTENT_LENGTH, body.len().into());
+    reply.headers.insert(http::header::CACHE_CONTROL, http::HeaderValue::from_static("no-store"));
+    Response::from_parts(reply, body)
+}

@@ -4,9 +4,11 @@ pub mod endpoint;
 pub mod login_rule;
 pub mod pattern;
 pub mod rule;
+pub mod template;
 
-use crate::policy::endpoint::{Endpoint, Reader};
+use crate::policy::endpoint::{Endpoint, Reader, Reading};
 use crate::policy::rule::Rule;
+use crate::request::reserved::Reserved;
 use crate::request::{Inbound, Unreadable};
 
 /// What a request must hold to pass.
@@ -22,6 +24,29 @@ pub enum Requirement {
     UserOnly,
     /// Never passes.
     Deny,
+}
+
+impl Requirement {
+    /// Whether a client has to prove itself.
+    pub const fn needs_client(self) -> bool {
+        matches!(self, Self::Client | Self::User)
+    }
+
+    /// Whether a user has to be logged in.
+    pub const fn needs_user(self) -> bool {
+        matches!(self, Self::User | Self::UserOnly)
+    }
+
+    /// As written in the configuration.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Client => "client",
+            Self::User => "user",
+            Self::UserOnly => "user_only",
+            Self::Deny => "deny",
+        }
+    }
 }
 
 /// All rules in order, and how endpoints are read.
@@ -45,8 +70,62 @@ pub struct Decided<'a> {
 }
 
 impl Policy {
-    /// The endpoint and the first rule that matches.
-    pub fn decide(&self, _inbound: &Inbound) -> Result<Decided<'_>, Unreadable> {
-        todo!()
+    /// The endpoint and the first rule that matches. `reserved` names may not hide in the open rest of a path.
+    pub fn decide(&self, inbound: &Inbound, reserved: &Reserved) -> Result<Decided<'_>, Unreadable> {
+        let reading = self.reader.read(inbound)?;
+        let endpoint = reading.endpoint();
+        let path = self.reader.path_without_script(&inbound.target.path);
+        let rule = self.first_match(inbound, path, endpoint);
+        match &reading {
+            // Without a path rule of its own, an unfit path is one that PHP might route where no rule looks.
+            Reading::Unfit(why) if rule.matcher.path.is_none() && rule.require != Requirement::Deny => {
+                return Err(why.clone());
+            }
+            Reading::Named(named) => reserved.check_path_rest(&named.rest)?,
+            Reading::Nothing | Reading::Unfit(_) => {}
+        }
+        if rule.require != Requirement::Public
+            && let Some(rest) = rule.matcher.path.as_ref().and_then(|glob| glob.rest(path))
+        {
+            reserved.check_path_rest(rest)?;
+        }
+        let endpoint = rule.endpoint_is.as_ref().or(endpoint).cloned();
+        Ok(Decided { rule, endpoint })
+    }
+
+    /// Whether the rule that decides leaves bodies unread, told from the head alone: a rule before it that asks for
+    /// parameters could only be judged with the form, so then the body is read.
+    pub fn leaves_body_unread(&self, inbound: &Inbound) -> bool {
+        let Ok(reading) = self.reader.read(inbound) else { return false };
+        let path = self.reader.path_without_script(&inbound.target.path);
+        for rule in &self.rules {
+            if !rule.matcher.params.is_empty() {
+                return false;
+            }
+            if self.matches(rule, inbound, path, reading.endpoint()) {
+                return rule.opaque_body;
+            }
+        }
+        false
+    }
+
+    /// Whether any rule leaves bodies unread: without one nobody has to ask.
+    pub fn has_opaque_rules(&self) -> bool {
+        self.rules.iter().any(|rule| rule.opaque_body)
+    }
+
+    fn first_match(&self, inbound: &Inbound, path: &[u8], endpoint: Option<&Endpoint>) -> &Rule {
+        self.rules.iter().find(|rule| self.matches(rule, inbound, path, endpoint)).unwrap_or(&self.default)
+    }
+
+    fn matches(&self, rule: &Rule, inbound: &Inbound, path: &[u8], endpoint: Option<&Endpoint>) -> bool {
+        let matcher = &rule.matcher;
+        matcher.methods_allow(inbound.head.method())
+            && matcher.path_allows(path, &inbound.target.path, inbound.target.lenient)
+            && matcher
+                .endpoint
+                .as_ref()
+                .is_none_or(|pattern| endpoint.is_some_and(|endpoint| pattern.matches(endpoint, self.reader.fold)))
+            && matcher.params_allow(&inbound.query, &inbound.form)
     }
 }

@@ -1,5 +1,6 @@
 //! Answers of the gate's own: the only file that knows status codes and the envelope.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -7,60 +8,21 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
-use crate::upstream::{self, ResponseBody};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{Response, StatusCode};
+use serde_json::Value;
 
-/// Why a request was refused or failed: the stable names of logs, metrics and `X-Ticketgate-Reason`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Reason {
-    /// The bytes are not a request that every server reads alike.
-    Malformed,
-    /// A name that decides something stands twice, or where it must not.
-    Ambiguous,
-    /// Body or form over its limit.
-    TooLarge,
-    /// Head over its limit.
-    HeaderTooLarge,
-    /// The rule or default says deny, or the client may not call this endpoint.
-    Denied,
-    /// The request names no endpoint where one is needed.
-    EndpointUnknown,
-    /// client_id or api_token missing.
-    ClientMissing,
-    /// Unknown or disabled client, or wrong api_token.
-    ClientRefused,
-    /// No signature where one is required.
-    SignMissing,
-    /// Wrong signature.
-    SignRefused,
-    /// Signature outside its window.
-    SignExpired,
-    /// Signature or nonce seen before.
-    SignReplayed,
-    /// user_token (or user_id) missing.
-    UserMissing,
-    /// No such session.
-    UserRefused,
-    /// The login failed, where `login.failed: envelope` asks.
-    LoginFailed,
-    /// The application's own session is gone.
-    SessionLost,
-    /// Ended by an admin or a newer login.
-    UserEnded,
-    /// Bound to another client, address or connection.
-    WrongChannel,
-    /// Rate limit.
-    Limited,
-    /// Lock-out.
-    Locked,
-    /// Too many requests wait for the application.
-    Overloaded,
-    /// The store did not answer: undecided.
-    StoreDown,
-    /// The application failed.
-    UpstreamFailed,
-    /// The application was too slow.
-    UpstreamTimeout,
-}
+use crate::ids::RequestId;
+use crate::login::merge::ascii;
+use crate::login::{self};
+use crate::request::Unreadable;
+use crate::store;
+use crate::upstream::{self, ResponseBody};
+use crate::verify::{self, Denial};
+
+pub mod reason;
+
+pub use reason::Reason;
 
 /// Language of messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +59,190 @@ pub struct Keys {
     pub msg: String,
     /// `data`
     pub data: String,
+}
+
+/// A refusal on its way to the caller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Why.
+    pub reason: Reason,
+    /// What the log says beside it.
+    pub detail: String,
+    /// What the caller reads, where the reason's own words are not enough.
+    pub message: Option<String>,
+}
+
+impl Refusal {
+    /// For that reason; the detail goes to the log only.
+    pub fn new(reason: Reason, detail: impl Into<String>) -> Self {
+        Self { reason, detail: detail.into(), message: None }
+    }
+
+    fn told(reason: Reason, detail: String) -> Self {
+        Self { reason, message: Some(detail.clone()), detail }
+    }
+}
+
+impl From<Unreadable> for Refusal {
+    fn from(unreadable: Unreadable) -> Self {
+        let reason = match &unreadable {
+            Unreadable::Malformed(_) | Unreadable::Gone | Unreadable::TooSlow => Reason::Malformed,
+            Unreadable::Ambiguous(_) => Reason::Ambiguous,
+            Unreadable::TooLarge(_) => Reason::TooLarge,
+            Unreadable::HeaderTooLarge(_) => Reason::HeaderTooLarge,
+        };
+        Self::told(reason, unreadable.to_string())
+    }
+}
+
+impl From<Denial> for Refusal {
+    fn from(denial: Denial) -> Self {
+        let reason = match denial {
+            Denial::Denied(_) => Reason::Denied,
+            Denial::EndpointUnknown => Reason::EndpointUnknown,
+            Denial::ClientMissing(_) => Reason::ClientMissing,
+            Denial::ClientRefused(_) => Reason::ClientRefused,
+            Denial::UserMissing(_) => Reason::UserMissing,
+            Denial::UserRefused(_) => Reason::UserRefused,
+            Denial::UserEnded(_) => Reason::UserEnded,
+            Denial::WrongChannel(_) => Reason::WrongChannel,
+        };
+        Self::new(reason, denial.detail())
+    }
+}
+
+impl From<store::Fault> for Refusal {
+    fn from(fault: store::Fault) -> Self {
+        Self::new(Reason::StoreDown, fault.to_string())
+    }
+}
+
+impl From<verify::Refusal> for Refusal {
+    fn from(refusal: verify::Refusal) -> Self {
+        match refusal {
+            verify::Refusal::Denied(denial) => denial.into(),
+            verify::Refusal::Undecided(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<login::Trouble> for Refusal {
+    fn from(trouble: login::Trouble) -> Self {
+        match trouble {
+            login::Trouble::Upstream(fault) => fault.into(),
+            login::Trouble::Store(fault) => fault.into(),
+            login::Trouble::Full => Self::told(Reason::Denied, trouble.to_string()),
+        }
+    }
+}
+
+impl From<upstream::Fault> for Refusal {
+    fn from(fault: upstream::Fault) -> Self {
+        let reason = match fault {
+            upstream::Fault::Body(unreadable) => return unreadable.into(),
+            upstream::Fault::Failed(_) => Reason::UpstreamFailed,
+            upstream::Fault::TimedOut => Reason::UpstreamTimeout,
+            upstream::Fault::Overloaded => Reason::Overloaded,
+        };
+        Self::new(reason, fault.to_string())
+    }
+}
+
+/// What an answer needs to know of the request it answers.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// Its id.
+    pub request_id: &'a RequestId,
+    /// Its Accept-Language.
+    pub accept_language: Option<&'a [u8]>,
+    /// Whether it was HEAD.
+    pub is_head: bool,
+}
+
+impl Settings {
+    /// The envelope that tells a caller why it was refused.
+    pub fn refuse(&self, refusal: &Refusal, asked: Asked<'_>) -> Response<Body> {
+        let reason = refusal.reason;
+        let message = self.message(refusal, asked.accept_language);
+        let code = self.codes.get(&reason).copied().unwrap_or(0);
+        let mut response = self.envelope(code, &message, &Value::Array(Vec::new()), asked);
+        let status = if self.always_ok { 200 } else { reason.status() };
+        *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN);
+        let headers = response.headers_mut();
+        headers.insert("x-ticketgate-reason", HeaderValue::from_static(reason.name()));
+        if reason.status() == 401 {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"ticketgate\""));
+        }
+        if reason.passes_by_itself() {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+
+    /// An answer of status 200 in the envelope's shape.
+    pub fn envelope(&self, code: i64, message: &str, data: &Value, asked: Asked<'_>) -> Response<Body> {
+        let text = format!(
+            "{{{}:{code},{}:{},{}:{}}}",
+            quoted(&self.keys.code),
+            quoted(&self.keys.msg),
+            quoted(message),
+            quoted(&self.keys.data),
+            ascii(&data.to_string()),
+        );
+        let length = text.len();
+        let mut response = Response::new(if asked.is_head { Body::Own(None) } else { Body::own(text) });
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(http::header::CONTENT_LENGTH, HeaderValue::from(length));
+        if let Ok(id) = HeaderValue::from_str(asked.request_id.as_str()) {
+            headers.insert("x-request-id", id);
+        }
+        response
+    }
+
+    /// Words for a login that succeeded.
+    pub fn logged_in(&self, accept_language: Option<&[u8]>) -> &'static str {
+        if self.speaks_chinese(accept_language) { "登录成功" } else { "logged in" }
+    }
+
+    fn message<'a>(&'a self, refusal: &'a Refusal, accept_language: Option<&[u8]>) -> Cow<'a, str> {
+        if let Some(message) = self.messages.get(&refusal.reason).or(refusal.message.as_ref()) {
+            return Cow::Borrowed(message);
+        }
+        Cow::Borrowed(refusal.reason.message(self.speaks_chinese(accept_language)))
+    }
+
+    fn speaks_chinese(&self, accept_language: Option<&[u8]>) -> bool {
+        match self.language {
+            Language::English => false,
+            Language::Chinese => true,
+            Language::Auto => accept_language.is_some_and(prefers_chinese),
+        }
+    }
+}
+
+/// Whether Accept-Language (RFC 9110, 12.5.4) ranks any Chinese over any English.
+fn prefers_chinese(accept_language: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(accept_language) else { return false };
+    let weight = |wanted: &str| {
+        let ranges = text.split(',').filter_map(|range| {
+            let (tag, parameters) = range.split_once(';').unwrap_or((range, ""));
+            let primary = tag.trim().split('-').next().unwrap_or_default();
+            let q = parameters.trim().strip_prefix("q=").map_or(Some(1.0), |q| q.trim().parse::<f32>().ok());
+            q.filter(|_| primary.eq_ignore_ascii_case(wanted))
+        });
+        ranges.fold(0.0, f32::max)
+    };
+    // Between equals the first named one counts, as browsers write them in order.
+    let first = |wanted: &str| text.to_ascii_lowercase().find(wanted).unwrap_or(usize::MAX);
+    let (zh, en) = (weight("zh"), weight("en"));
+    zh > 0.0 && (zh > en || (zh >= en && first("zh") < first("en")))
+}
+
+/// A JSON string in ASCII, with `\uXXXX` for the rest, as PHP's `json_encode` writes it: safe in any charset.
+fn quoted(text: &str) -> String {
+    ascii(&Value::from(text).to_string())
 }
 
 /// The body of an answer.
@@ -139,6 +285,34 @@ impl http_body::Body for Body {
         match self {
             Self::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Self::Upstream(body) => body.size_hint(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_beyond_ascii_is_written_as_php_writes_it() {
+        assert_eq!(quoted("登录\"x\n"), r#""\u767b\u5f55\"x\n""#);
+        assert_eq!(quoted("😀"), r#""\ud83d\ude00""#);
+    }
+
+    #[test]
+    fn chinese_is_spoken_where_it_is_preferred() {
+        let table: &[(&str, bool)] = &[
+            ("zh-CN,zh;q=0.9,en;q=0.8", true),
+            ("zh", true),
+            ("en-US,en;q=0.9,zh;q=0.8", false),
+            ("en,zh", false),
+            ("zh;q=0", false),
+            ("fr", false),
+            ("fr, zh-TW;q=0.3", true),
+            ("", false),
+        ];
+        for (header, expected) in table {
+            assert_eq!(prefers_chinese(header.as_bytes()), *expected, "{header}");
         }
     }
 }

@@ -68,4 +68,17 @@ impl Inbound {
     pub fn gathered(&self) -> Option<&Bytes> {
         self.body.gathered()
     }
+
+    /// Takes the body out for forwarding; gathered bytes stay readable here.
+    pub fn split_body(&mut self) -> Body {
+        match &self.body {
+            Body::Gathered(bytes) => Body::Gathered(bytes.clone()),
+            Body::Empty | Body::Streaming(_) => std::mem::replace(&mut self.body, Body::Empty),
+        }
+    }
+
+    /// The caller's User-Agent, empty where it sent none or one that is not text.
+    pub fn user_agent(&self) -> &str {
+        self.head.header("User-Agent").and_then(|value| std::str::from_utf8(value).ok()).unwrap_or_default()
+    }
 }

@@ -2,16 +2,22 @@
 //!
 //! "Not there" is `Ok(None)`, never an error. A [`Fault`] means that nobody knows, and that nothing was changed or ended.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::clock::{Clock, Timestamp};
 use crate::ids::{ClientId, TokenHash, UserId};
 use crate::secret::Secret;
 
+mod codec;
 pub mod embedded;
 pub mod record;
 pub mod redis;
-pub mod seal;
+mod seal;
+
+use codec::Codec;
+use embedded::Embedded;
+use redis::Redis;
 
 pub use record::{ClientRecord, Ending, HeldCookie, SessionRecord};
 
@@ -114,104 +120,179 @@ pub enum Created {
     Full,
 }
 
+/// How long the holder of an ended session is told why.
+const TOMBSTONE_LIFE: Duration = Duration::from_secs(24 * 3600);
+
 /// A handle on the store. Cloning is shallow.
 #[derive(Clone, Debug)]
 pub struct Store {
     engine: Engine,
+    codec: Arc<Codec>,
+    clock: Clock,
 }
 
 #[derive(Clone, Debug)]
 enum Engine {
-    Embedded(embedded::Embedded),
-    Redis(redis::Redis),
+    Embedded(Embedded),
+    Redis(Redis),
 }
 
 impl Store {
     /// Opens it. A Redis that is away is no error here: questions will be [`Fault`]s until it comes. A file that cannot be opened
     /// or is held by another gate is.
-    pub async fn open(_settings: &Settings, _clock: Clock) -> Result<Self, Fault> {
-        todo!()
+    pub async fn open(settings: &Settings, clock: Clock) -> Result<Self, Fault> {
+        let codec = Arc::new(Codec::new(settings));
+        let engine = match &settings.location {
+            Location::Memory => Engine::Embedded(Embedded::memory(clock.clone(), settings.timeout)),
+            Location::File(path) => {
+                Engine::Embedded(Embedded::file(path, Arc::clone(&codec), clock.clone(), settings.timeout)?)
+            }
+            Location::Redis(url) => {
+                Engine::Redis(Redis::new(url, Arc::clone(&codec), clock.clone(), settings.timeout)?)
+            }
+        };
+        Ok(Self { engine, codec, clock })
+    }
+
+    /// A handle for another worker: over a connection of its own, made when first needed, where there are connections.
+    #[must_use]
+    pub fn attach(&self) -> Self {
+        let engine = match &self.engine {
+            Engine::Embedded(embedded) => Engine::Embedded(embedded.clone()),
+            Engine::Redis(redis) => Engine::Redis(redis.attach()),
+        };
+        Self { engine, codec: Arc::clone(&self.codec), clock: self.clock.clone() }
     }
 
     /// The keyed hash under which a token's session stands.
-    pub fn hash(&self, _token: &[u8]) -> TokenHash {
-        todo!()
+    pub fn hash(&self, token: &[u8]) -> TokenHash {
+        self.codec.hash(token)
     }
 
     /// Answers a decision's question, in one round trip.
-    pub async fn ask(&self, _question: Question<'_>) -> Result<Records, Fault> {
-        let _ = &self.engine;
-        todo!()
+    pub async fn ask(&self, question: Question<'_>) -> Result<Records, Fault> {
+        match &self.engine {
+            Engine::Embedded(embedded) => Ok(embedded.ask(question)),
+            Engine::Redis(redis) => redis.ask(question).await,
+        }
     }
 
-    /// Writes a new session that expires after `idle`, and enforces `cap` atomically when logins race. Displaced sessions
-    /// become [`Ending::NewerLogin`] tombstones.
+    /// Writes a new session that expires after `idle` (and never later than its record says), and enforces `cap` atomically when
+    /// logins race. Displaced sessions become [`Ending::NewerLogin`] tombstones.
     pub async fn create(
         &self,
-        _hash: TokenHash,
-        _record: &SessionRecord,
-        _idle: Duration,
-        _cap: Option<Cap>,
+        hash: TokenHash,
+        record: &SessionRecord,
+        idle: Duration,
+        cap: Option<Cap>,
     ) -> Result<Created, Fault> {
-        todo!()
+        let life = idle.min(record.ends.since(self.clock.now()));
+        let cap = cap.filter(|cap| cap.sessions > 0);
+        match &self.engine {
+            Engine::Embedded(embedded) => embedded.create(hash, record, life, cap).await,
+            Engine::Redis(redis) => redis.create(&redis::Login { hash, record, life, cap }).await,
+        }
     }
 
     /// Notes that the session was used now and ends after `life`, soon and without waiting; gathered with others. Never creates.
-    pub fn extend(&self, _hash: TokenHash, _life: Duration) {
-        todo!()
+    pub fn extend(&self, hash: TokenHash, life: Duration) {
+        match &self.engine {
+            Engine::Embedded(embedded) => embedded.extend(hash, life),
+            Engine::Redis(redis) => redis.extend(hash, life),
+        }
+    }
+
+    /// Waits until everything noted by [`Store::extend`] has been stored: before the process ends.
+    pub async fn flush(&self) -> Result<(), Fault> {
+        match &self.engine {
+            Engine::Embedded(embedded) => embedded.flush().await,
+            Engine::Redis(redis) => redis.flush().await,
+        }
     }
 
     /// Changes the cookies of a living session, compare-and-set: `change` may run again on fresher cookies, and says whether
     /// there is anything to write. `false` where the session is gone.
     pub async fn change_jar(
         &self,
-        _hash: TokenHash,
-        _change: &(dyn Fn(&mut Vec<HeldCookie>) -> bool + Send + Sync),
+        hash: TokenHash,
+        change: &(dyn Fn(&mut Vec<HeldCookie>) -> bool + Send + Sync),
     ) -> Result<bool, Fault> {
-        todo!()
+        match &self.engine {
+            Engine::Embedded(embedded) => embedded.change_jar(hash, change).await,
+            Engine::Redis(redis) => redis.change_jar(hash, change).await,
+        }
     }
 
     /// Ends one session. `false` where it was not living.
-    pub async fn end(&self, _hash: TokenHash, _ending: Ending) -> Result<bool, Fault> {
-        todo!()
+    pub async fn end(&self, hash: TokenHash, ending: Ending) -> Result<bool, Fault> {
+        match &self.engine {
+            Engine::Embedded(embedded) => embedded.end(hash, ending).await,
+            Engine::Redis(redis) => redis.end(hash, ending).await,
+        }
     }
 
     /// Ends all sessions of a user, except one; says how many.
-    pub async fn end_user(&self, _user: &UserId, _except: Option<TokenHash>, _ending: Ending) -> Result<usize, Fault> {
-        todo!()
+    pub async fn end_user(&self, user: &UserId, except: Option<TokenHash>, ending: Ending) -> Result<usize, Fault> {
+        match &self.engine {
+            Engine::Embedded(embedded) => embedded.end_user(user, except, ending).await,
+            Engine::Redis(redis) => redis.end_user(user, except, ending).await,
+        }
     }
 
     /// The living sessions of a user, oldest first.
-    pub async fn sessions(&self, _user: &UserId) -> Result<Vec<Live>, Fault> {
-        todo!()
+    pub async fn sessions(&self, user: &UserId) -> Result<Vec<Live>, Fault> {
+        match &self.engine {
+            Engine::Embedded(embedded) => Ok(embedded.sessions(user)),
+            Engine::Redis(redis) => redis.sessions(user).await,
+        }
     }
 
     /// Registers a client; `false` where the id is taken.
-    pub async fn add_client(&self, _record: &ClientRecord) -> Result<bool, Fault> {
-        todo!()
+    pub async fn add_client(&self, record: &ClientRecord) -> Result<bool, Fault> {
+        match &self.engine {
+            Engine::Embedded(embedded) => embedded.add_client(record).await,
+            Engine::Redis(redis) => redis.add_client(record).await,
+        }
     }
 
-    /// Changes a registered client, compare-and-set. `None` where there is none.
+    /// Changes a registered client, compare-and-set; its id stays. `None` where there is none.
     pub async fn change_client(
         &self,
-        _id: &ClientId,
-        _change: &(dyn Fn(&mut ClientRecord) + Send + Sync),
+        id: &ClientId,
+        change: &(dyn Fn(&mut ClientRecord) + Send + Sync),
     ) -> Result<Option<ClientRecord>, Fault> {
-        todo!()
+        match &self.engine {
+            Engine::Embedded(embedded) => embedded.change_client(id, change).await,
+            Engine::Redis(redis) => redis.change_client(id, change).await,
+        }
     }
 
     /// Forgets a client; `false` where there was none.
-    pub async fn remove_client(&self, _id: &ClientId) -> Result<bool, Fault> {
-        todo!()
+    pub async fn remove_client(&self, id: &ClientId) -> Result<bool, Fault> {
+        match &self.engine {
+            Engine::Embedded(embedded) => embedded.remove_client(id).await,
+            Engine::Redis(redis) => redis.remove_client(id).await,
+        }
     }
 
     /// All registered clients, by id. For operators: it may walk the whole key space.
     pub async fn clients(&self) -> Result<Vec<ClientRecord>, Fault> {
-        todo!()
+        match &self.engine {
+            Engine::Embedded(embedded) => Ok(embedded.clients()),
+            Engine::Redis(redis) => redis.clients().await,
+        }
     }
 
     /// Whether it answers.
     pub async fn ping(&self) -> Result<(), Fault> {
-        todo!()
+        match &self.engine {
+            Engine::Embedded(_) => Ok(()),
+            Engine::Redis(redis) => redis.ping().await,
+        }
     }
+}
+
+/// Locks whatever happened to an earlier holder: no critical section here leaves a value half-changed.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

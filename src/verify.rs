@@ -1,14 +1,28 @@
 //! Judging claims against records. The only maker of [`Permit`]s.
+//!
+//! One question to the store, then [`judge`](Verifier::judge): pure, so that it can be tested as a table.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use crate::ids::ClientId;
-use crate::store::record::{Algorithm, LiveSecret};
+use crate::clock::Timestamp;
+use crate::credentials::Claims;
+use crate::ids::{ClientId, SessionId, UserId};
+use crate::policy::Decided;
+use crate::store::record::{Algorithm, ClientRecord, LiveSecret};
+use crate::store::{Fault, Live, Question, Records, Store};
 
+pub mod client;
 pub mod client_token;
+pub mod denial;
+pub mod session;
+
+pub use client::{FileClient, KnownClient};
+pub use denial::{ClientFlaw, Denial, SessionFlaw};
+pub use session::{Extension, SessionSettings};
 
 /// How claims are judged.
 #[derive(Clone, Debug)]
@@ -23,42 +37,191 @@ pub struct Settings {
     pub session: SessionSettings,
 }
 
-/// A client of the configuration file.
-#[derive(Clone, Debug)]
-pub struct FileClient {
-    /// Its id.
-    pub id: ClientId,
-    /// Its secrets.
-    pub secrets: Vec<LiveSecret>,
-    /// Algorithms of its api_token.
-    pub algorithms: Vec<Algorithm>,
-    /// Endpoints that it may call.
-    pub endpoints: Vec<String>,
-    /// `token`: what md5 is taken over, `None` for `{module}{controller}{action}{date}{secret}`.
-    pub token: Option<String>,
-    /// `date_format` (strftime), `%Y-%m-%d` by default, empty for no date.
-    pub date_format: String,
+/// Who asks, as proved.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// The user.
+    pub user: Option<UserId>,
+    /// The client.
+    pub client: Option<ClientId>,
+    /// The session.
+    pub session: Option<SessionId>,
 }
 
-/// `session`.
-#[derive(Clone, Copy, Debug)]
-pub struct SessionSettings {
-    /// `idle`
-    pub idle: Duration,
-    /// `max_age`
-    pub max_age: Duration,
-    /// `extend_every`
-    pub extend_every: Duration,
-    /// `per_user`, 0 for no limit.
-    pub per_user: usize,
-    /// `when_full: end_oldest`
-    pub end_oldest: bool,
-    /// `bind` holds `client`.
-    pub bind_client: bool,
-    /// `bind` holds `ip`.
-    pub bind_ip: bool,
-    /// `bind` holds `user_agent`.
-    pub bind_user_agent: bool,
-    /// `user_id: required`
-    pub user_id_required: bool,
+/// Proof that a request may be forwarded. Nobody but this module makes one.
+#[derive(Debug)]
+pub struct Permit {
+    identity: Identity,
+    session: Option<Live>,
 }
+
+impl Permit {
+    /// Who asks.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The session that was used.
+    pub fn session(&self) -> Option<&Live> {
+        self.session.as_ref()
+    }
+
+    /// What `mode: observe` forwards: a request that proved nothing.
+    pub fn observed() -> Self {
+        Self { identity: Identity::default(), session: None }
+    }
+}
+
+/// Why no permit was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The caller lacks something.
+    Denied(Denial),
+    /// Nobody can tell.
+    Undecided(Fault),
+}
+
+impl From<Denial> for Refusal {
+    fn from(denial: Denial) -> Self {
+        Self::Denied(denial)
+    }
+}
+
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Self {
+        Self::Undecided(fault)
+    }
+}
+
+/// What a judgement looks at beside the records.
+#[derive(Clone, Copy)]
+pub struct Case<'a> {
+    /// Rule and endpoint.
+    pub decided: &'a Decided<'a>,
+    /// What the caller says.
+    pub claims: &'a Claims<'a>,
+    /// The caller's address, for sessions bound to it.
+    pub ip: &'a str,
+    /// The caller's User-Agent, likewise.
+    pub user_agent: &'a str,
+}
+
+/// Judges claims.
+#[derive(Debug)]
+pub struct Verifier {
+    clients: HashMap<ClientId, KnownClient>,
+    calendars: client::Calendars,
+    session: SessionSettings,
+}
+
+impl Verifier {
+    /// One that judges by those settings.
+    pub fn new(settings: &Settings) -> Self {
+        let clients = settings.clients.iter().map(|client| (client.id.clone(), KnownClient::of_file(client))).collect();
+        let formats = settings.clients.iter().map(|client| client.date_format.as_str());
+        let calendars = client::Calendars::new(&settings.zone, settings.skew, formats);
+        Self { clients, calendars, session: settings.session }
+    }
+
+    /// How sessions live.
+    pub fn session_settings(&self) -> &SessionSettings {
+        &self.session
+    }
+
+    /// Asks the store what the rule needs, judges, and has the session's expiry pushed forward where that is due.
+    pub async fn permit(&self, case: &Case<'_>, store: &Store, now: Timestamp) -> Result<Permit, Refusal> {
+        self.precheck(case)?;
+        let records = self.ask(case, store).await?;
+        let (permit, extension) = self.judge(case, records, now)?;
+        if let Some(Extension { hash, life }) = extension {
+            store.extend(hash, life);
+        }
+        Ok(permit)
+    }
+
+    /// What can be refused without asking anybody.
+    fn precheck(&self, case: &Case<'_>) -> Result<(), Denial> {
+        let (decided, claims) = (case.decided, case.claims);
+        let require = decided.rule.require;
+        if require == crate::policy::Requirement::Deny {
+            return Err(Denial::Denied("the rule says deny"));
+        }
+        if require.needs_client() {
+            decided.endpoint.as_ref().ok_or(Denial::EndpointUnknown)?;
+            claims.client_id.ok_or(Denial::ClientMissing("client_id"))?;
+            claims.api_token.ok_or(Denial::ClientMissing("api_token"))?;
+        }
+        Ok(())
+    }
+
+    async fn ask(&self, case: &Case<'_>, store: &Store) -> Result<Records, Fault> {
+        let require = case.decided.rule.require;
+        let client = claimed_client(case.claims).filter(|id| require.needs_client() && !self.clients.contains_key(id));
+        let user_token = case.claims.user_token.filter(|_| require.needs_user());
+        let question = Question { client: client.as_ref(), session: user_token.map(|token| store.hash(token)) };
+        if question.client.is_none() && question.session.is_none() {
+            return Ok(Records::default());
+        }
+        store.ask(question).await
+    }
+
+    /// Judges claims against what the store knows. Pure.
+    pub fn judge(
+        &self,
+        case: &Case<'_>,
+        records: Records,
+        now: Timestamp,
+    ) -> Result<(Permit, Option<Extension>), Denial> {
+        self.precheck(case)?;
+        let require = case.decided.rule.require;
+        let client =
+            if require.needs_client() { Some(self.judge_client(case, records.client.as_ref(), now)?) } else { None };
+        let mut identity = Identity { client, ..Identity::default() };
+        if !require.needs_user() {
+            return Ok((Permit { identity, session: None }, None));
+        }
+        let live = session::judge(&self.session, case, records.session, identity.client.as_ref(), now)?;
+        identity.user = Some(live.record.user.clone());
+        identity.session = Some(live.record.id.clone());
+        let extension = if case.decided.rule.extend { self.session.extension(&live, now) } else { None };
+        Ok((Permit { identity, session: Some(live) }, extension))
+    }
+
+    fn judge_client(&self, case: &Case<'_>, stored: Option<&ClientRecord>, now: Timestamp) -> Result<ClientId, Denial> {
+        let endpoint = case.decided.endpoint.as_ref().ok_or(Denial::EndpointUnknown)?;
+        let token = case.claims.api_token.ok_or(Denial::ClientMissing("api_token"))?;
+        let claimed = claimed_client(case.claims);
+        let stored = stored.map(KnownClient::of_record);
+        let known = claimed.as_ref().and_then(|id| self.clients.get(id)).or(stored.as_ref());
+        // An unknown client is judged as well, against a secret that nobody has, so that it costs what a wrong token costs.
+        let proves = known.unwrap_or(&KnownClient::nobody()).proves(token, endpoint, &self.calendars, now);
+        match (known, claimed) {
+            (Some(client), Some(id)) if client.enabled => {
+                if !proves {
+                    return Err(Denial::ClientRefused(ClientFlaw::WrongToken));
+                }
+                if !client.may_call(endpoint) {
+                    return Err(Denial::Denied("the client may not call this endpoint"));
+                }
+                Ok(id)
+            }
+            (Some(_), _) => Err(Denial::ClientRefused(ClientFlaw::Disabled)),
+            (None, _) => Err(Denial::ClientRefused(ClientFlaw::Unknown)),
+        }
+    }
+}
+
+fn claimed_client(claims: &Claims<'_>) -> Option<ClientId> {
+    claims.client_id.and_then(|id| ClientId::new(id).ok())
+}
+
+/// The secrets that count now.
+fn live_secrets(secrets: &[LiveSecret], now: Timestamp) -> impl Iterator<Item = &[u8]> {
+    secrets.iter().filter(move |secret| secret.until.is_none_or(|until| now < until)).map(|live| live.secret.expose())
+}
+
+/// What a client may use where nothing is said.
+pub const DEFAULT_ALGORITHMS: [Algorithm; 2] = [Algorithm::Md5, Algorithm::HmacSha256];
+
+#[cfg(test)]
+mod tests;

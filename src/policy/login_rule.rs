@@ -57,6 +57,13 @@ pub enum Source {
     Body(Regex),
 }
 
+impl Source {
+    /// Whether it looks at cookies: then later replies are watched for another user's.
+    pub const fn is_cookie(&self) -> bool {
+        matches!(self, Self::Cookie(_))
+    }
+}
+
 /// A source, and what is done with what it gives.
 #[derive(Clone, Debug)]
 pub struct UserSource {

@@ -7,6 +7,7 @@ use crate::policy::Requirement;
 use crate::policy::endpoint::Endpoint;
 use crate::policy::login_rule::LoginRule;
 use crate::policy::pattern::{EndpointPattern, Glob};
+use crate::request::php::Params;
 
 /// One rule.
 #[derive(Clone, Debug)]
@@ -44,6 +45,28 @@ pub struct Matcher {
     pub methods: Vec<String>,
     /// Parameters of query and form.
     pub params: Vec<(String, Glob)>,
+}
+
+impl Matcher {
+    pub(super) fn methods_allow(&self, method: &str) -> bool {
+        self.methods.is_empty() || self.methods.iter().any(|listed| listed == method)
+    }
+
+    /// `path` is without a front controller, `whole` with it: `/index.php` may be written in a rule as well as `/`.
+    pub(super) fn path_allows(&self, path: &[u8], whole: &[u8], lenient: bool) -> bool {
+        match &self.path {
+            None => !lenient,
+            Some(glob) if lenient && !glob.crosses_segments() => false,
+            Some(glob) => glob.matches_path(path) || (path == b"/" && glob.matches_path(whole)),
+        }
+    }
+
+    pub(super) fn params_allow(&self, query: &Params, form: &Params) -> bool {
+        self.params.iter().all(|(name, glob)| {
+            let value = form.text(name.as_bytes()).or_else(|| query.text(name.as_bytes()));
+            value.is_some_and(|value| glob.matches_text(value))
+        })
+    }
 }
 
 /// Which of the user's sessions a logout ends.

@@ -52,6 +52,19 @@ impl Body {
             Self::Empty | Self::Streaming(_) => None,
         }
     }
+
+    /// Lowers the bound of the whole body to a rule's `max_body`; an error where it is known to be larger.
+    pub fn limit_to(&mut self, limit: u64) -> Result<(), Unreadable> {
+        let known = match self {
+            Self::Empty => Some(0),
+            Self::Gathered(bytes) => Some(bytes.len() as u64),
+            Self::Streaming(streaming) => {
+                streaming.limits.body = streaming.limits.body.min(limit);
+                streaming.length
+            }
+        };
+        if known.is_some_and(|known| known > limit) { Err(too_large(limit)) } else { Ok(()) }
+    }
 }
 
 /// Gathers a body up to `limit` bytes. `Ok(Err(streaming))` where it is longer: everything read so far comes first from there.

@@ -1,65 +1,211 @@
-//! Query strings, urlencoded forms and cookies, read by PHP's rules (php-src `main/php_variables.c`).
+//! Query strings, urlencoded forms and cookies, read by PHP's rules (php-src `main/php_variables.c`, as of 8.2).
+
+use std::fmt;
+use std::ops::Range;
+
+mod name;
+
+use crate::request::php::name::Shape;
+
+/// `max_input_vars`: so many variables PHP takes up from each source.
+const MAX_VARIABLES: usize = 1000;
 
 /// What PHP will hold under one top-level name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Param {
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Param<'a> {
     /// The name after PHP's folding: the key of `$_GET`, `$_POST` or `$_COOKIE`.
-    pub name: Vec<u8>,
-    /// The text, or `None` where PHP holds an array.
-    pub value: Option<Vec<u8>>,
+    pub name: &'a [u8],
+    /// The text, or `None` where PHP holds an array, or nothing.
+    pub value: Option<&'a [u8]>,
     /// How often the name was given, in any spelling, as text or as array.
     pub times: usize,
     /// Whether any of the spellings was an array's (`a[]`, `a[b]`).
     pub array: bool,
+    /// Whether PHP holds anything at all: a name whose last spelling nests too deep is gone.
+    pub held: bool,
+}
+
+/// The value stays out of logs.
+impl fmt::Debug for Param<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.name.escape_ascii())?;
+        if self.times > 1 {
+            write!(f, " x{}", self.times)?;
+        }
+        f.write_str(if self.array { "[]" } else { "" })
+    }
 }
 
 /// What PHP will hold: one entry per top-level name, in order of first appearance.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+///
+/// Names and texts lie decoded in one buffer, which is never longer than what was read: a request costs three allocations
+/// however many parameters it has.
+#[derive(Clone, Default)]
 pub struct Params {
-    params: Vec<Param>,
+    text: Vec<u8>,
+    entries: Vec<Entry>,
+    /// A hash of each entry's name, apart so that looking one up among a thousand stays cheap.
+    tags: Vec<u32>,
     overflow: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    name: Range<usize>,
+    held: Held,
+    times: usize,
+    array: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Held {
+    Nothing,
+    Text(Range<usize>),
+    Array,
+}
+
+/// Where cookies are read otherwise than query and form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    /// Names are decoded, `+` is a blank, the last text wins.
+    Text,
+    /// Names are not decoded, `+` stays, the first text wins: browsers send the more specific path first (RFC 6265, 5.4).
+    Cookie,
 }
 
 impl Params {
     /// `$_GET` of a query string, or `$_POST` of an urlencoded body.
-    pub fn parse(_text: &[u8]) -> Self {
-        todo!()
+    ///
+    /// Empty pieces (`a&&b`) count for [`Self::overflow`], as they do in PHP for a body.
+    pub fn parse(text: &[u8]) -> Self {
+        let mut params = Self::with_capacity(text.len());
+        let text = text.strip_suffix(b"&").unwrap_or(text);
+        for (count, piece) in pieces(text, b'&').enumerate() {
+            if count == MAX_VARIABLES {
+                params.overflow = true;
+                break;
+            }
+            let (name, value) = split_at_equals(piece);
+            params.add(name, value, Source::Text);
+        }
+        params
     }
 
     /// `$_COOKIE` of the Cookie header (several lines joined by `; ` before).
-    pub fn parse_cookies(_text: &[u8]) -> Self {
-        todo!()
+    pub fn parse_cookies(text: &[u8]) -> Self {
+        let mut params = Self::with_capacity(text.len());
+        let named = |piece: &[u8]| !matches!(piece.first(), None | Some(b'='));
+        let cookies = pieces(text, b';').map(trim_start).filter(|piece| named(piece));
+        for (count, cookie) in cookies.enumerate() {
+            if count == MAX_VARIABLES {
+                params.overflow = true;
+                break;
+            }
+            let (name, value) = split_at_equals(cookie);
+            params.add(name, value, Source::Cookie);
+        }
+        params
     }
 
     /// What stands under that (folded) name.
-    pub fn get(&self, name: &[u8]) -> Option<&Param> {
-        self.params.iter().find(|param| param.name == name)
+    pub fn get(&self, name: &[u8]) -> Option<Param<'_>> {
+        self.entries.get(self.position(name)?).map(|entry| self.param(entry))
     }
 
     /// The text under that name; `None` where it is missing or an array.
     pub fn text(&self, name: &[u8]) -> Option<&[u8]> {
-        self.get(name)?.value.as_deref()
+        self.get(name)?.value
     }
 
     /// All of them, in order of first appearance.
-    pub fn iter(&self) -> impl Iterator<Item = &Param> {
-        self.params.iter()
+    pub fn iter(&self) -> impl Iterator<Item = Param<'_>> {
+        self.entries.iter().map(|entry| self.param(entry))
     }
 
-    /// Whether there were more than PHP takes up (`max_input_vars`): what lies behind is not seen by PHP.
+    /// Whether there were more than PHP takes up (`max_input_vars`): what lies behind was not read, and whether PHP sees it
+    /// is its configuration's business.
     pub fn overflow(&self) -> bool {
         self.overflow
+    }
+
+    fn with_capacity(length: usize) -> Self {
+        Self { text: Vec::with_capacity(length), ..Self::default() }
+    }
+
+    /// Takes up one variable as PHP registers it.
+    fn add(&mut self, raw_name: &[u8], raw_value: &[u8], source: Source) {
+        let start = self.text.len();
+        match source {
+            Source::Text => decode(&mut self.text, raw_name, Plus::Blank),
+            Source::Cookie => self.text.extend_from_slice(raw_name),
+        }
+        let Some(shape) = name::fold(&mut self.text, start) else {
+            self.text.truncate(start);
+            return;
+        };
+        let Some(entry) = self.entry_of_last_name(start).and_then(|at| self.entries.get_mut(at)) else { return };
+        entry.times += 1;
+        entry.array |= shape != Shape::Text;
+        match shape {
+            Shape::Array => entry.held = Held::Array,
+            Shape::TooDeep => entry.held = Held::Nothing,
+            Shape::Text if source == Source::Cookie && entry.held != Held::Nothing => {}
+            Shape::Text => {
+                let start = self.text.len();
+                decode(&mut self.text, raw_value, if source == Source::Cookie { Plus::Plus } else { Plus::Blank });
+                entry.held = Held::Text(start..self.text.len());
+            }
+        }
+    }
+
+    /// The entry of the name that ends the buffer: a new one, or an older one, and then the buffer forgets the name again.
+    fn entry_of_last_name(&mut self, start: usize) -> Option<usize> {
+        let name = self.text.get(start..)?;
+        if let Some(found) = self.position(name) {
+            self.text.truncate(start);
+            return Some(found);
+        }
+        self.tags.push(tag(name));
+        self.entries.push(Entry { name: start..self.text.len(), held: Held::Nothing, times: 0, array: false });
+        Some(self.entries.len() - 1)
+    }
+
+    fn position(&self, name: &[u8]) -> Option<usize> {
+        let wanted = tag(name);
+        let same_tag = self.tags.iter().enumerate().filter(|(_, tag)| **tag == wanted);
+        same_tag.map(|(at, _)| at).find(|at| self.entries.get(*at).is_some_and(|entry| self.slice(&entry.name) == name))
+    }
+
+    fn param(&self, entry: &Entry) -> Param<'_> {
+        let value = if let Held::Text(range) = &entry.held { Some(self.slice(range)) } else { None };
+        let (times, array, held) = (entry.times, entry.array, entry.held != Held::Nothing);
+        Param { name: self.slice(&entry.name), value, times, array, held }
+    }
+
+    fn slice(&self, range: &Range<usize>) -> &[u8] {
+        self.text.get(range.clone()).unwrap_or_default()
+    }
+}
+
+/// Names only: values stay out of logs.
+impl fmt::Debug for Params {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
     }
 }
 
 /// Folds a raw (decoded) parameter name as PHP does and says whether it is an array's; `None` where PHP drops it.
-pub fn fold_name(_raw: &[u8]) -> Option<(Vec<u8>, bool)> {
-    todo!()
+pub fn fold_name(raw: &[u8]) -> Option<(Vec<u8>, bool)> {
+    let mut name = raw.to_vec();
+    let shape = name::fold(&mut name, 0)?;
+    Some((name, shape != Shape::Text))
 }
 
 /// Percent-decoding as PHP's `urldecode` does it: `+` is a blank, a bad escape stays as text.
-pub fn url_decode(_raw: &[u8]) -> Vec<u8> {
-    todo!()
+pub fn url_decode(raw: &[u8]) -> Vec<u8> {
+    let mut decoded = Vec::with_capacity(raw.len());
+    decode(&mut decoded, raw, Plus::Blank);
+    decoded
 }
 
 /// What PHP makes of a body by its Content-Type.
@@ -74,8 +220,199 @@ pub enum BodyKind {
 }
 
 impl BodyKind {
-    /// Of a Content-Type header, cut and folded as PHP does; `None` for no header.
-    pub fn of(_content_type: Option<&[u8]>) -> Self {
-        todo!()
+    /// Of a Content-Type header, cut and folded as PHP does (php-src `main/SAPI.c`, `sapi_read_post_data`); `None` for no
+    /// header.
+    pub fn of(content_type: Option<&[u8]>) -> Self {
+        let Some(whole) = content_type else { return Self::Opaque };
+        let end = whole.iter().position(|byte| matches!(byte, b';' | b',' | b' ')).unwrap_or(whole.len());
+        let media_type = whole.get(..end).unwrap_or_default();
+        if media_type.eq_ignore_ascii_case(b"application/x-www-form-urlencoded") {
+            Self::Form
+        } else if media_type.eq_ignore_ascii_case(b"multipart/form-data") {
+            Self::Multipart
+        } else {
+            Self::Opaque
+        }
+    }
+}
+
+/// What `+` stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Plus {
+    Blank,
+    Plus,
+}
+
+/// Appends `raw`, percent-decoded (php-src `ext/standard/url.c`).
+fn decode(decoded: &mut Vec<u8>, mut raw: &[u8], plus: Plus) {
+    let find = |raw: &[u8]| match plus {
+        Plus::Blank => memchr::memchr2(b'%', b'+', raw),
+        Plus::Plus => memchr::memchr(b'%', raw),
+    };
+    while let Some((plain, rest)) = find(raw).and_then(|at| raw.split_at_checked(at)) {
+        decoded.extend_from_slice(plain);
+        let (byte, length) = unescape(rest);
+        decoded.push(byte);
+        raw = rest.get(length..).unwrap_or_default();
+    }
+    decoded.extend_from_slice(raw);
+}
+
+/// The byte that a `%` or `+` stands for, and how many bytes spell it.
+fn unescape(text: &[u8]) -> (u8, usize) {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    match *text {
+        [b'+', ..] => (b' ', 1),
+        [b'%', high, low, ..] => match (digit(high), digit(low)) {
+            (Some(high), Some(low)) => (high << 4 | low, 3),
+            _ => (b'%', 1),
+        },
+        _ => (b'%', 1),
+    }
+}
+
+/// The pieces between separators, empty ones too.
+fn pieces(text: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let end = memchr::memchr(separator, text);
+        rest = end.and_then(|end| text.get(end + 1..));
+        text.get(..end.unwrap_or(text.len()))
+    })
+}
+
+/// Name and value; no `=`, no value.
+fn split_at_equals(piece: &[u8]) -> (&[u8], &[u8]) {
+    match memchr::memchr(b'=', piece).and_then(|at| piece.split_at_checked(at)) {
+        Some((name, value)) => (name, value.get(1..).unwrap_or_default()),
+        None => (piece, b""),
+    }
+}
+
+/// Without leading blanks, as C's `isspace` knows them.
+fn trim_start(text: &[u8]) -> &[u8] {
+    let blanks = text.iter().take_while(|byte| matches!(byte, b' ' | b'\t'..=b'\r')).count();
+    text.get(blanks..).unwrap_or_default()
+}
+
+/// FNV-1a. A collision costs a comparison, nothing else.
+fn tag(name: &[u8]) -> u32 {
+    name.iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BodyKind, Params, fold_name, url_decode};
+
+    /// `name=text`, `name[]` or `name!` (gone), each with `*times` where given more than once.
+    fn shown(params: &Params) -> String {
+        let show = |param: super::Param<'_>| {
+            let name = param.name.escape_ascii();
+            let times = if param.times > 1 { format!("*{}", param.times) } else { String::new() };
+            match param.value {
+                Some(value) => format!("{name}={}{times}", value.escape_ascii()),
+                None => format!("{name}{}{times}", if param.held { "[]" } else { "!" }),
+            }
+        };
+        params.iter().map(show).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn queries_and_forms_are_read_as_php_reads_them() {
+        let deep = format!("t=1&t{}=2", "[a]".repeat(65));
+        let deep_then_text = format!("t{}=2&t=1", "[a]".repeat(65));
+        let rows: &[(&str, &str)] = &[
+            ("", ""),
+            ("&&", ""),
+            ("t=1&t=2", "t=2*2"),
+            ("t=1&t[]=2", "t[]*2"),
+            ("t[]=2&t=1", "t=1*2"),
+            ("user.token=1&user+token=2&user%20token=3&user[token=4", "user_token=4*4"),
+            ("%20t=1", "t=1"),
+            ("+t=1", "t=1"),
+            ("%09t=1", "\\tt=1"),
+            ("t%00x=1", "t=1"),
+            ("user[a]b=1", "user[]"),
+            ("a=1;t=2", "a=1;t=2"),
+            ("%74=1", "t=1"),
+            ("%2574=1", "%74=1"),
+            ("t=%zz", "t=%zz"),
+            ("t=%4", "t=%4"),
+            ("t=a+b%2Bc%00", "t=a b+c\\x00"),
+            ("t", "t="),
+            ("=1", ""),
+            ("t==1", "t==1"),
+            ("[t]=1", ""),
+            (&deep, "t!*2"),
+            (&deep_then_text, "t=1*2"),
+            ("b=1&a=2&b=3", "b=3*2 a=2"),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(shown(&Params::parse(text.as_bytes())), *expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn cookies_are_read_as_php_reads_them() {
+        let rows: &[(&str, &str)] = &[
+            ("t=1; t=2", "t=1*2"),
+            ("t=1; t[a]=2", "t[]*2"),
+            ("t[a]=2; t=1", "t[]*2"),
+            ("t=1, t=2", "t=1, t=2"),
+            ("t=a+b%20c", "t=a+b c"),
+            ("%74=1", "%74=1"),
+            ("a.b=1", "a_b=1"),
+            ("t =1", "t_=1"),
+            (";\t t=1;;", "t=1"),
+            ("=1; t", "t="),
+            ("t=\"1\"", "t=\\\"1\\\""),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(shown(&Params::parse_cookies(text.as_bytes())), *expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn more_variables_than_php_takes_up_are_told() {
+        for (count, overflow) in [(1000, false), (1001, true)] {
+            assert_eq!(Params::parse("t=1&".repeat(count).as_bytes()).overflow(), overflow);
+            assert_eq!(Params::parse("&".repeat(count).as_bytes()).overflow(), overflow);
+            assert_eq!(Params::parse_cookies("t=1; ".repeat(count).as_bytes()).overflow(), overflow);
+        }
+    }
+
+    #[test]
+    fn a_content_type_is_cut_and_folded() {
+        let rows: &[(Option<&str>, BodyKind)] = &[
+            (None, BodyKind::Opaque),
+            (Some(""), BodyKind::Opaque),
+            (Some("application/x-www-form-urlencoded"), BodyKind::Form),
+            (Some("APPLICATION/x-www-form-URLENCODED, text/plain"), BodyKind::Form),
+            (Some("application/x-www-form-urlencoded foo"), BodyKind::Form),
+            (Some("application/x-www-form-urlencoded;charset=UTF-8"), BodyKind::Form),
+            (Some("application/x-www-form-urlencoded\t"), BodyKind::Opaque),
+            (Some("application/x-www-form-urlencoded2"), BodyKind::Opaque),
+            (Some("application/json; application/x-www-form-urlencoded"), BodyKind::Opaque),
+            (Some("Multipart/Form-Data; boundary=B"), BodyKind::Multipart),
+            (Some("multipart/mixed; boundary=B"), BodyKind::Opaque),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(BodyKind::of(text.map(str::as_bytes)), *expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn names_and_texts_can_be_read_alone() {
+        assert_eq!(fold_name(b" a.b[c]"), Some((b"a_b".to_vec(), true)));
+        assert_eq!(fold_name(b"a.b"), Some((b"a_b".to_vec(), false)));
+        assert_eq!(fold_name(b"[a]"), None);
+        assert_eq!(url_decode(b"a+%41%zz%"), b"a A%zz%");
+    }
+
+    #[test]
+    fn values_are_not_shown() {
+        let shown = format!("{:?}", Params::parse(b"token=secret&list[]=secret&token=secret"));
+        assert_eq!(shown, "[token x2, list[]]");
     }
 }

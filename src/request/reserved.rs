@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+mod check;
+
 use crate::request::Unreadable;
 use crate::request::head::Head;
 use crate::request::php::Params;
@@ -29,18 +31,38 @@ pub enum Kind {
         /// `elsewhere: ignore`.
         ignore: bool,
     },
-    /// A parameter of `endpoint`: only in its sources' places, whatever `elsewhere` says; in query and form together only
-    /// for a `request` source.
+    /// A parameter of `endpoint`: only in its sources' places, whatever `elsewhere` says, and in one only.
     Endpoint {
         /// The places of its sources.
         places: Places,
     },
     /// A selector: nowhere.
     Selector,
-    /// A name that a rule's `params` asks for: query and form (with one value), not in cookies, not as an array.
+    /// A name that a rule's `params` asks for: query and form (in both with one value), not in cookies, not as an array.
+    /// Given twice in one place, the last counts, as for PHP.
     RuleParam,
     /// A login rule's credential fields (`login.fields`): nowhere but in a login rule's request.
     LoginField,
+}
+
+impl Kind {
+    /// Whether such a name may not stand in a multipart body, whichever rule matched.
+    pub(in crate::request) fn bars_multipart(self) -> bool {
+        match self {
+            Self::Credential { ignore, .. } => !ignore,
+            Self::Endpoint { .. } | Self::Selector | Self::LoginField => true,
+            Self::RuleParam => false,
+        }
+    }
+
+    /// Whether such a name may not stand as a word in the open rest of a path.
+    fn bars_path(self) -> bool {
+        match self {
+            Self::Credential { ignore, .. } => !ignore,
+            Self::Endpoint { .. } | Self::Selector => true,
+            Self::LoginField | Self::RuleParam => false,
+        }
+    }
 }
 
 /// One reserved name.
@@ -54,31 +76,67 @@ pub struct Name {
     pub kind: Kind,
 }
 
+impl Name {
+    fn shown(&self) -> impl std::fmt::Display {
+        self.name.escape_ascii()
+    }
+}
+
 /// All reserved names of a configuration. Cloning is shallow.
 #[derive(Clone, Debug, Default)]
-pub struct Reserved(Arc<[Name]>);
+pub struct Reserved {
+    names: Arc<[Name]>,
+    /// Whether a query may begin with a raw `/`, because a route is read from it (`query_path: {name: ""}`).
+    nameless_query: bool,
+}
 
 impl Reserved {
-    /// Of those names.
-    pub fn new(names: Vec<Name>) -> Self {
-        Self(names.into())
+    /// Of those names. `nameless_query` tells that an endpoint is read from a query without a name (`?/news/list`).
+    pub fn new(names: Vec<Name>, nameless_query: bool) -> Self {
+        Self { names: names.into(), nameless_query }
     }
 
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &Name> {
-        self.0.iter()
+        self.names.iter()
     }
 
     /// The entry of a folded name.
     pub fn find(&self, name: &[u8]) -> Option<&Name> {
-        self.0.iter().find(|reserved| reserved.name == name)
+        self.names.iter().find(|reserved| reserved.name == name)
     }
 
     /// Refuses every reserved name that stands twice, as an array, in two places or where it must not, with a message that
-    /// names what and where (`user_id in query and cookie`), never a value. `login` tells that a login rule matched.
-    pub fn check(&self, _parts: &Parts<'_>) -> Result<(), Unreadable> {
-        todo!()
+    /// names what and where (`user_id in query and cookie`), never a value. Login fields are left to
+    /// [`Self::check_login_fields`].
+    pub fn check(&self, parts: &Parts<'_>) -> Result<(), Unreadable> {
+        check::whole(parts, self.nameless_query)?;
+        self.names.iter().try_for_each(|name| check::one(name, parts))
     }
+
+    /// Refuses login fields wherever they stand: for requests whose rule is no login rule, because many applications log in
+    /// on any URL.
+    pub fn check_login_fields(&self, parts: &Parts<'_>) -> Result<(), Unreadable> {
+        let fields = self.names.iter().filter(|name| name.kind == Kind::LoginField);
+        fields.into_iter().try_for_each(|field| check::nowhere(field, parts, "where no login is"))
+    }
+
+    /// Refuses a reserved name that stands as a whole word in the decoded rest of a path that a rule leaves open (`/**`):
+    /// frameworks take parameters from there (`/news/list/user_id/5`).
+    pub fn check_path_rest(&self, rest: &[u8]) -> Result<(), Unreadable> {
+        let mut barred = self.names.iter().filter(|name| name.kind.bars_path());
+        match barred.find(|name| check::has_word(rest, &name.name)) {
+            Some(name) => Err(Unreadable::Ambiguous(format!("{} in path", name.shown()))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The token of an `Authorization: Bearer` header; `None` for other schemes.
+pub fn bearer(authorization: &[u8]) -> Option<&[u8]> {
+    let (scheme, token) = authorization.split_at_checked(6)?;
+    let apart = token.is_empty() || token.starts_with(b" ") || token.starts_with(b"\t");
+    (apart && scheme.eq_ignore_ascii_case(b"bearer")).then(|| token.trim_ascii())
 }
 
 /// What [`Reserved::check`] looks at.

@@ -1,5 +1,10 @@
-//! What is stored about clients and sessions, and how it is written: JSON, sealed where a key is given.
+//! What is stored about clients and sessions, and how it is written: JSON with a version, which the store seals where it has a
+//! key.
 
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
@@ -69,7 +74,7 @@ pub struct SessionRecord {
 }
 
 /// A cookie that the application set and the client never sees.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeldCookie {
     /// Its name.
     pub name: String,
@@ -78,7 +83,19 @@ pub struct HeldCookie {
     /// The path it is sent to, `/` by default.
     pub path: String,
     /// When it lapses, in milliseconds since the epoch; `None`: with the session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<u64>,
+}
+
+impl fmt::Debug for HeldCookie {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HeldCookie")
+            .field("name", &self.name)
+            .field("value", &format_args!("[redacted]"))
+            .field("path", &self.path)
+            .field("expires", &self.expires)
+            .finish()
+    }
 }
 
 /// Why a session ended, where its holder may be told.
@@ -91,4 +108,205 @@ pub enum Ending {
     Admin,
     /// A newer login took its place: leaves a tombstone.
     NewerLogin,
+}
+
+impl Ending {
+    /// Its name in the store.
+    pub(super) const fn label(self) -> &'static str {
+        match self {
+            Self::Logout => "logout",
+            Self::Admin => "admin",
+            Self::NewerLogin => "newer_login",
+        }
+    }
+
+    /// The inverse of [`Ending::label`].
+    pub(super) fn from_label(label: &[u8]) -> Option<Self> {
+        [Self::Logout, Self::Admin, Self::NewerLogin].into_iter().find(|ending| ending.label().as_bytes() == label)
+    }
+}
+
+/// The version that is written, and the only one read.
+const VERSION: u32 = 1;
+
+impl SessionRecord {
+    /// As JSON.
+    pub(super) fn to_json(&self) -> serde_json::Result<Vec<u8>> {
+        serde_json::to_vec(&StoredSession {
+            v: VERSION,
+            id: self.id.as_str().into(),
+            user: self.user.as_str().into(),
+            client: self.client.as_ref().map(|client| client.as_str().into()),
+            created: self.created.as_millis(),
+            ends: self.ends.as_millis(),
+            ip: self.ip.clone(),
+            user_agent: self.user_agent.clone(),
+            jar: self.jar.clone(),
+            holds_cookies: self.holds_cookies,
+        })
+    }
+
+    /// From JSON; `None` for what this version does not understand.
+    pub(super) fn from_json(json: &[u8]) -> Option<Self> {
+        let stored: StoredSession = serde_json::from_slice(json).ok()?;
+        (stored.v == VERSION).then_some(())?;
+        Some(Self {
+            id: SessionId::new(stored.id).ok()?,
+            user: UserId::new(stored.user).ok()?,
+            client: stored.client.map(ClientId::new).transpose().ok()?,
+            created: Timestamp::from_millis(stored.created),
+            ends: Timestamp::from_millis(stored.ends),
+            ip: stored.ip,
+            user_agent: stored.user_agent,
+            jar: stored.jar,
+            holds_cookies: stored.holds_cookies,
+        })
+    }
+}
+
+impl ClientRecord {
+    /// As JSON.
+    pub(super) fn to_json(&self) -> serde_json::Result<Vec<u8>> {
+        serde_json::to_vec(&StoredClient {
+            v: VERSION,
+            id: self.id.as_str().into(),
+            secrets: self.secrets.iter().map(StoredSecret::from).collect(),
+            enabled: self.enabled,
+            algorithms: self.algorithms.clone(),
+            endpoints: self.endpoints.clone(),
+            name: self.name.clone(),
+            created: self.created.as_millis(),
+        })
+    }
+
+    /// From JSON; `None` for what this version does not understand.
+    pub(super) fn from_json(json: &[u8]) -> Option<Self> {
+        let stored: StoredClient = serde_json::from_slice(json).ok()?;
+        (stored.v == VERSION).then_some(())?;
+        Some(Self {
+            id: ClientId::new(stored.id).ok()?,
+            secrets: stored.secrets.into_iter().map(StoredSecret::live).collect::<Option<_>>()?,
+            enabled: stored.enabled,
+            algorithms: stored.algorithms,
+            endpoints: stored.endpoints,
+            name: stored.name,
+            created: Timestamp::from_millis(stored.created),
+        })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredSession {
+    v: u32,
+    id: String,
+    user: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    client: Option<String>,
+    created: u64,
+    ends: u64,
+    ip: String,
+    user_agent: String,
+    jar: Vec<HeldCookie>,
+    holds_cookies: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredClient {
+    v: u32,
+    id: String,
+    secrets: Vec<StoredSecret>,
+    enabled: bool,
+    algorithms: Vec<Algorithm>,
+    endpoints: Vec<String>,
+    name: String,
+    created: u64,
+}
+
+/// A secret is any bytes, JSON is text: base64.
+#[derive(Serialize, Deserialize)]
+struct StoredSecret {
+    secret: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    until: Option<u64>,
+}
+
+impl From<&LiveSecret> for StoredSecret {
+    fn from(live: &LiveSecret) -> Self {
+        Self { secret: STANDARD.encode(live.secret.expose()), until: live.until.map(Timestamp::as_millis) }
+    }
+}
+
+impl StoredSecret {
+    fn live(self) -> Option<LiveSecret> {
+        let secret = Secret::new(STANDARD.decode(self.secret).ok()?);
+        Some(LiveSecret { secret, until: self.until.map(Timestamp::from_millis) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn session() -> SessionRecord {
+        SessionRecord {
+            id: SessionId::new("s1").unwrap(),
+            user: UserId::new("王五").unwrap(),
+            client: None,
+            created: Timestamp::from_millis(1),
+            ends: Timestamp::from_millis(u64::MAX),
+            ip: "127.0.0.1".into(),
+            user_agent: "curl/8 \"quoted\"".into(),
+            jar: vec![HeldCookie {
+                name: "PHPSESSID".into(),
+                value: "s3cret".into(),
+                path: "/".into(),
+                expires: Some(9),
+            }],
+            holds_cookies: true,
+        }
+    }
+
+    fn client() -> ClientRecord {
+        ClientRecord {
+            id: ClientId::new("ios").unwrap(),
+            secrets: vec![
+                LiveSecret { secret: Secret::new(b"\xff\x00binary"), until: None },
+                LiveSecret { secret: Secret::new("hunter2"), until: Some(Timestamp::from_millis(5)) },
+            ],
+            enabled: true,
+            algorithms: vec![Algorithm::Md5, Algorithm::HmacSha256],
+            endpoints: vec!["*".into()],
+            name: "iOS".into(),
+            created: Timestamp::from_millis(7),
+        }
+    }
+
+    #[test]
+    fn records_go_through_json_unchanged() {
+        assert_eq!(SessionRecord::from_json(&session().to_json().unwrap()), Some(session()));
+        assert_eq!(ClientRecord::from_json(&client().to_json().unwrap()), Some(client()));
+    }
+
+    #[test]
+    fn what_is_not_a_record_of_this_version_is_not_read() {
+        let json = String::from_utf8(session().to_json().unwrap()).unwrap();
+        for broken in ["", "null", "{}", &json[..json.len() - 1], &json.replace("\"v\":1", "\"v\":2")] {
+            assert_eq!(SessionRecord::from_json(broken.as_bytes()), None, "{broken}");
+        }
+        assert_eq!(ClientRecord::from_json(json.as_bytes()), None);
+    }
+
+    #[test]
+    fn printing_a_record_shows_no_cookie_and_no_secret() {
+        assert!(!format!("{:?}", session()).contains("s3cret"));
+        assert!(!format!("{:?}", client()).contains("hunter2"));
+    }
+
+    #[test]
+    fn endings_go_through_their_labels() {
+        for ending in [Ending::Logout, Ending::Admin, Ending::NewerLogin] {
+            assert_eq!(Ending::from_label(ending.label().as_bytes()), Some(ending));
+        }
+        assert_eq!(Ending::from_label(b"other"), None);
+    }
 }

@@ -7,7 +7,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
 use crate::clock::Timestamp;
-use crate::ids::{ClientId, RequestId, SessionId, UserId};
+use crate::ids::{ClientId, RequestId, UserId};
 use crate::request::Inbound;
 use crate::request::address::Origin;
 use crate::request::headers::{is_hop_by_hop, may_be_named_by_connection, may_pass};
@@ -15,6 +15,7 @@ use crate::request::php::{fold_name, url_decode};
 use crate::request::reserved::{Kind, Name, Places, Reserved};
 use crate::secret::Secret;
 use crate::upstream::HostHeader;
+use crate::verify::Identity;
 
 /// How many parameters PHP takes up (`max_input_vars`).
 const MAX_INPUT_VARS: usize = 1000;
@@ -41,17 +42,6 @@ pub struct Settings {
     pub host: HostHeader,
     /// The name the application goes by, for `host: upstream`: `host:port`.
     pub upstream_name: String,
-}
-
-/// Who asks, as proved.
-#[derive(Clone, Debug, Default)]
-pub struct Identity {
-    /// The user.
-    pub user: Option<UserId>,
-    /// The client.
-    pub client: Option<ClientId>,
-    /// The session.
-    pub session: Option<SessionId>,
 }
 
 /// What else the head needs to know.

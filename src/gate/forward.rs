@@ -1,0 +1,216 @@
+//! The last steps: the request goes to the application, and what comes back is watched where the rule or the session says so.
+
+use std::time::Instant;
+
+use http::{HeaderMap, Response};
+
+use crate::credentials::Claims;
+use crate::gate::note::Note;
+use crate::gate::{Gate, is_public, replies};
+use crate::ids::UserId;
+use crate::login::{self, Attempt, Desk, Watched, jar, judged};
+use crate::policy::rule::{Logout, Rule};
+use crate::reply::{Body, Reason, Refusal};
+use crate::request::{Inbound, body};
+use crate::store::{Ending, Fault, Live};
+use crate::upstream::headers::{self, Context};
+use crate::upstream::{Outgoing, ResponseBody};
+use crate::verify::Permit;
+
+/// A request that may pass, and everything that was decided about it.
+#[derive(Clone, Copy)]
+pub(super) struct Passage<'a> {
+    pub(super) inbound: &'a Inbound,
+    pub(super) claims: &'a Claims<'a>,
+    pub(super) rule: &'a Rule,
+    pub(super) permit: &'a Permit,
+}
+
+/// What a request carries besides its own head.
+struct Load<'a> {
+    cookies: Option<String>,
+    drop_authorization: bool,
+    plain_reply: bool,
+    rule: Option<&'a Rule>,
+}
+
+impl Gate {
+    /// Forwards a permitted request.
+    pub(super) async fn pass(
+        &self,
+        passage: &Passage<'_>,
+        body: body::Body,
+        note: &mut Note,
+    ) -> Result<Response<Body>, Refusal> {
+        let login = passage.rule.login.as_deref();
+        let held = self.holds(passage);
+        let load = Load {
+            cookies: if held { Some(self.held_cookies(passage)) } else { None },
+            drop_authorization: passage.claims.by_authorization
+                || passage.permit.session().is_some()
+                || login.is_some(),
+            plain_reply: login.is_some(),
+            rule: Some(passage.rule),
+        };
+        let response = self.send(passage.inbound, passage.permit, body, &load, note).await?;
+        let mut response = match login {
+            Some(rule) => return self.watch_login(passage, rule, response, note).await,
+            None => response,
+        };
+        if held {
+            self.take_up_cookies(passage, response.headers_mut()).await?;
+        }
+        if let Some(logout) = passage.rule.logout {
+            self.log_out(passage, logout, response.status().as_u16()).await?;
+        }
+        Ok(self.finish(passage.inbound, response.map(Body::Upstream), note))
+    }
+
+    /// `mode: observe`: forwards a request as it would have gone without the gate, but for what no request may carry.
+    pub(super) async fn pass_observed(
+        &self,
+        inbound: &Inbound,
+        body: body::Body,
+        note: &mut Note,
+    ) -> Result<Response<Body>, Refusal> {
+        let load = Load { cookies: None, drop_authorization: false, plain_reply: false, rule: None };
+        let response = self.send(inbound, &Permit::observed(), body, &load, note).await?;
+        Ok(self.finish(inbound, response.map(Body::Upstream), note))
+    }
+
+    async fn send(
+        &self,
+        inbound: &Inbound,
+        permit: &Permit,
+        body: body::Body,
+        load: &Load<'_>,
+        note: &mut Note,
+    ) -> Result<Response<ResponseBody>, Refusal> {
+        let traceparent = replies::traceparent(inbound.head.header("traceparent"));
+        let context = Context {
+            identity: permit.identity(),
+            request_id: &note.request_id,
+            now: self.clock.now(),
+            cookies: load.cookies.as_deref(),
+            drop_authorization: load.drop_authorization,
+            plain_reply: load.plain_reply,
+            traceparent: &traceparent,
+        };
+        let method = inbound.head.method();
+        let outgoing = Outgoing {
+            head: headers::head(inbound, &context, &self.settings.forward),
+            is_head: method == "HEAD",
+            idempotent: matches!(method, "GET" | "HEAD" | "PUT" | "DELETE" | "OPTIONS"),
+            body,
+            response_timeout: load.rule.and_then(|rule| rule.response_timeout),
+        };
+        let started = Instant::now();
+        let response = self.upstream.send(outgoing).await;
+        note.upstream = Some(started.elapsed());
+        Ok(response?)
+    }
+
+    /// Whether this request's cookies are the gate's business: the client's own do not pass then.
+    fn holds(&self, passage: &Passage<'_>) -> bool {
+        match (&passage.rule.login, passage.permit.session()) {
+            _ if is_public(passage.rule) => false,
+            (Some(login), _) => login.hold_cookies,
+            (None, Some(live)) => live.record.holds_cookies,
+            (None, None) => self.holds_cookies,
+        }
+    }
+
+    /// The session's cookies; none for a login, which starts from a clean jar, and where no user is needed.
+    fn held_cookies(&self, passage: &Passage<'_>) -> String {
+        match passage.permit.session() {
+            Some(live) if passage.rule.login.is_none() => {
+                jar::cookie_line(&live.record.jar, &passage.inbound.target.raw_path, self.clock.now())
+            }
+            _ => String::new(),
+        }
+    }
+
+    async fn watch_login(
+        &self,
+        passage: &Passage<'_>,
+        rule: &crate::policy::login_rule::LoginRule,
+        response: Response<ResponseBody>,
+        note: &mut Note,
+    ) -> Result<Response<Body>, Refusal> {
+        let attempt = Attempt {
+            rule,
+            inbound: passage.inbound,
+            client: passage.permit.identity().client.as_ref(),
+            older: passage.claims.user_token,
+            data_key: &self.settings.reply.keys.data,
+        };
+        let desk = Desk { store: &self.store, clock: &self.clock, sessions: self.verifier.session_settings() };
+        match login::watch(&desk, &attempt, response).await? {
+            Watched::Failed(_) if rule.failed_envelope => {
+                Err(Refusal::new(Reason::LoginFailed, "the application refused the login"))
+            }
+            Watched::Failed(response) => Ok(self.finish(passage.inbound, response.map(Body::own), note)),
+            Watched::Merged(user, response) => {
+                note.identity.user = Some(user);
+                Ok(self.finish(passage.inbound, response.map(Body::own), note))
+            }
+            Watched::Envelope(user, data) => {
+                note.identity.user = Some(user);
+                let message = self.settings.reply.logged_in(note.asked().accept_language);
+                Ok(self.envelope(message, data, note.asked()))
+            }
+        }
+    }
+
+    /// Takes the application's cookies up into the session, and shows the client none of them.
+    async fn take_up_cookies(&self, passage: &Passage<'_>, headers: &mut HeaderMap) -> Result<(), Refusal> {
+        let path = &passage.inbound.target.raw_path;
+        let now = self.clock.now();
+        if let Some(live) = passage.permit.session() {
+            if let Some(other) = self.other_user(live, headers, path) {
+                self.store.end(live.hash, Ending::Logout).await?;
+                let detail = format!("a cookie of the application names another user: {other}");
+                return Err(Refusal::new(Reason::SessionLost, detail));
+            }
+            let changes = jar::changes(headers, path, now);
+            if !changes.is_empty() {
+                let taken = self.store.change_jar(live.hash, &|jar| jar::apply(jar, &changes)).await;
+                taken.or_else(lost_cookies)?;
+            }
+        }
+        headers.remove(http::header::SET_COOKIE);
+        Ok(())
+    }
+
+    /// An identity never changes under a token.
+    fn other_user(&self, live: &Live, headers: &HeaderMap, path: &str) -> Option<UserId> {
+        let now = self.clock.now();
+        let named = |source| judged::user_of_cookies(source, headers, path, now);
+        self.cookie_users.iter().find_map(named).filter(|user| *user != live.record.user)
+    }
+
+    /// The application has answered: `this` ends whatever it said, the others only where it did not fail.
+    async fn log_out(&self, passage: &Passage<'_>, logout: Logout, status: u16) -> Result<(), Fault> {
+        let Some(live) = passage.permit.session() else { return Ok(()) };
+        let user = &live.record.user;
+        match logout {
+            Logout::This => self.store.end(live.hash, Ending::Logout).await.map(|_| ()),
+            Logout::All | Logout::Others if status >= 400 => Ok(()),
+            Logout::All => self.store.end_user(user, None, Ending::Logout).await.map(|_| ()),
+            Logout::Others => self.store.end_user(user, Some(live.hash), Ending::Logout).await.map(|_| ()),
+        }
+    }
+
+    /// What every answer of the application gets on its way out.
+    fn finish(&self, inbound: &Inbound, mut response: Response<Body>, note: &Note) -> Response<Body> {
+        replies::rewrite_location(response.headers_mut(), &inbound.origin, &self.settings.forward);
+        replies::put_request_id(response.headers_mut(), &note.request_id);
+        response
+    }
+}
+
+/// The request was done and its answer is right; only the cookies could not be kept.
+fn lost_cookies(fault: Fault) -> Result<bool, Fault> {
+    tracing::warn!(%fault, "cookies of the application could not be kept");
+    Ok(false)
+}

@@ -1,0 +1,104 @@
+//! The first step: from what arrived to an [`Inbound`].
+
+use hyper::body::Incoming;
+
+use crate::gate::note::Note;
+use crate::gate::{Arrived, Gate, Mode, Settings};
+use crate::request::body::{self, Body, Limits, Streaming};
+use crate::request::head::{Framing, Head};
+use crate::request::multipart::Scan;
+use crate::request::php::{BodyKind, Params};
+use crate::request::reserved::Reserved;
+use crate::request::target::Target;
+use crate::request::{Inbound, Unreadable};
+
+impl Gate {
+    /// Reads what PHP will see. Forms are read whole, because they decide; other bodies stay on their way.
+    pub(super) async fn read(&self, arrived: Arrived, note: &mut Note) -> Result<Inbound, Unreadable> {
+        let head = arrived.head?;
+        let reading = &self.settings.reading;
+        let origin = reading.trusted.origin(&head, arrived.peer);
+        note.saw(&head, &origin, &reading.reserved);
+        let mut inbound = unread(head, origin, reading.lenient)?;
+        let framing = inbound.head.framing();
+        let kind = self.settings.kind_of(&inbound);
+        inbound.body = match (framing, kind) {
+            (Framing::Empty, _) => Body::Empty,
+            (_, BodyKind::Form) => self.read_form(&mut inbound, arrived.body).await?,
+            (_, BodyKind::Multipart) => self.read_multipart(framing, arrived.body).await?,
+            (Framing::Length(_), BodyKind::Opaque) => {
+                Body::Streaming(Box::new(Streaming::new(arrived.body, framing, reading.limits)?))
+            }
+            // PHP pools hang on chunked bodies: a small one is gathered, so that its length is known.
+            (Framing::Chunked, BodyKind::Opaque) => gathered(arrived.body, framing, reading.limits).await?,
+        };
+        Ok(inbound)
+    }
+
+    async fn read_form(&self, inbound: &mut Inbound, rest: Incoming) -> Result<Body, Unreadable> {
+        let limits = self.settings.reading.limits;
+        match gathered(rest, inbound.head.framing(), limits).await? {
+            Body::Gathered(bytes) => {
+                inbound.form = Params::parse(&bytes);
+                Ok(Body::Gathered(bytes))
+            }
+            Body::Empty => Ok(Body::Empty),
+            Body::Streaming(_) => Err(Unreadable::TooLarge(format!("the form is larger than {} bytes", limits.form))),
+        }
+    }
+
+    /// A multipart body within the limit is looked through before anybody sees it (see [`check_multipart`]); a longer one as it
+    /// streams, broken off before a part that it must not hold.
+    async fn read_multipart(&self, framing: Framing, rest: Incoming) -> Result<Body, Unreadable> {
+        let reading = &self.settings.reading;
+        Ok(match gathered(rest, framing, reading.limits).await? {
+            Body::Streaming(streaming) if self.settings.mode == Mode::Enforce => {
+                Body::Streaming(Box::new(streaming.watched_by(Scan::new(&reading.reserved))))
+            }
+            body => body,
+        })
+    }
+}
+
+impl Settings {
+    /// What PHP will make of the body: only POST fills `$_POST`.
+    pub(super) fn kind_of(&self, inbound: &Inbound) -> BodyKind {
+        let policy = &self.policy;
+        if inbound.head.method() != "POST" || (policy.has_opaque_rules() && policy.leaves_body_unread(inbound)) {
+            return BodyKind::Opaque;
+        }
+        BodyKind::of(inbound.head.header("Content-Type"))
+    }
+}
+
+/// Everything but the body.
+pub(super) fn unread(
+    head: Head,
+    origin: crate::request::address::Origin,
+    lenient: crate::request::target::Lenient,
+) -> Result<Inbound, Unreadable> {
+    let target = Target::read(head.target(), lenient)?;
+    let query = Params::parse(target.raw_query.as_deref().unwrap_or_default().as_bytes());
+    let lines: Vec<&[u8]> = head.all("Cookie").collect();
+    let cookies = Params::parse_cookies(&lines.join(&b"; "[..]));
+    Ok(Inbound { head, target, query, form: Params::default(), cookies, origin, body: Body::Empty })
+}
+
+async fn gathered(rest: Incoming, framing: Framing, limits: Limits) -> Result<Body, Unreadable> {
+    Ok(match body::gather(rest, framing, limits.form, limits).await? {
+        Ok(bytes) => Body::Gathered(bytes),
+        Err(streaming) => Body::Streaming(Box::new(streaming)),
+    })
+}
+
+/// Refuses a gathered multipart body in which a reserved name could be read.
+pub(super) fn check_multipart(inbound: &Inbound, reserved: &Reserved) -> Result<(), Unreadable> {
+    let Some(bytes) = inbound.gathered() else { return Ok(()) };
+    if inbound.head.method() != "POST" || BodyKind::of(inbound.head.header("Content-Type")) != BodyKind::Multipart {
+        return Ok(());
+    }
+    let ambiguous = |name: Vec<u8>| Unreadable::Ambiguous(format!("{} in a multipart body", name.escape_ascii()));
+    let mut scan = Scan::new(reserved);
+    // PHP reads a part's head that the end of the body cuts off as if it were whole.
+    scan.feed(bytes).and_then(|_| scan.feed(b"\r\n\r\n")).map(|_| ()).map_err(ambiguous)
+}

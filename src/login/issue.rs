@@ -1,0 +1,118 @@
+//! Making sessions: what a login and an operator's `POST …/sessions` have in common.
+
+use crate::clock::{Clock, Timestamp};
+use crate::ids::{BadId, ClientId, SessionId, TokenHash, UserId};
+use crate::secret::Secret;
+use crate::store::{Cap, Created, Fault, HeldCookie, SessionRecord, Store};
+use crate::verify::SessionSettings;
+
+/// A session to be made.
+#[derive(Clone, Debug)]
+pub struct NewSession {
+    /// Whose it will be.
+    pub user: UserId,
+    /// The client that logs in, where there is one.
+    pub client: Option<ClientId>,
+    /// The token that the application issued; `None` makes one: 128 random bits as 32 hex digits.
+    pub adopted: Option<Secret>,
+    /// Address of the login.
+    pub ip: String,
+    /// User-Agent of the login.
+    pub user_agent: String,
+    /// Cookies held for the application.
+    pub jar: Vec<HeldCookie>,
+    /// Whether cookies are held at all.
+    pub holds_cookies: bool,
+}
+
+impl NewSession {
+    /// For a user, and nothing else known.
+    pub fn of(user: UserId) -> Self {
+        let (ip, user_agent, jar) = (String::new(), String::new(), Vec::new());
+        Self { user, client: None, adopted: None, ip, user_agent, jar, holds_cookies: false }
+    }
+}
+
+/// A session that stands.
+#[derive(Clone, Debug)]
+pub struct Issued {
+    /// What its holder shows from now on. Not kept anywhere else.
+    pub token: Secret,
+    /// Its public id.
+    pub session: SessionId,
+    /// Where it stands in the store.
+    pub hash: TokenHash,
+    /// When it ends unless used: `expire_time`.
+    pub expires: Timestamp,
+    /// How many older sessions of the user were ended for it.
+    pub displaced: usize,
+}
+
+/// Why no session was made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotIssued {
+    /// The user holds as many as `session.per_user` allows, and `when_full: refuse` is set.
+    #[error("the user holds as many sessions as allowed")]
+    Full,
+    /// The operating system gave no random bytes.
+    #[error("no random bytes: {0}")]
+    NoRandom(String),
+    /// Nobody knows whether it stands.
+    #[error(transparent)]
+    Store(#[from] Fault),
+}
+
+impl From<getrandom::Error> for NotIssued {
+    fn from(error: getrandom::Error) -> Self {
+        Self::NoRandom(error.to_string())
+    }
+}
+
+impl From<BadId> for NotIssued {
+    fn from(error: BadId) -> Self {
+        Self::NoRandom(error.to_string())
+    }
+}
+
+/// Makes a session for a user, within the bounds of `settings`.
+pub async fn issue(
+    store: &Store,
+    clock: &Clock,
+    settings: &SessionSettings,
+    new: NewSession,
+) -> Result<Issued, NotIssued> {
+    let token = match new.adopted {
+        Some(token) => token,
+        None => Secret::new(random_hex::<16>()?),
+    };
+    let now = clock.now();
+    let record = SessionRecord {
+        id: SessionId::new(random_hex::<8>()?)?,
+        user: new.user,
+        client: new.client,
+        created: now,
+        ends: now.plus(settings.max_age),
+        ip: new.ip,
+        user_agent: new.user_agent,
+        jar: new.jar,
+        holds_cookies: new.holds_cookies,
+    };
+    let hash = store.hash(token.expose());
+    let life = settings.idle.min(settings.max_age);
+    match store.create(hash, &record, life, cap(settings)).await? {
+        Created::Full => Err(NotIssued::Full),
+        Created::Stands { displaced } => {
+            Ok(Issued { token, session: record.id, hash, expires: now.plus(life), displaced })
+        }
+    }
+}
+
+fn cap(settings: &SessionSettings) -> Option<Cap> {
+    (settings.per_user > 0).then_some(Cap { sessions: settings.per_user, end_oldest: settings.end_oldest })
+}
+
+fn random_hex<const BYTES: usize>() -> Result<String, getrandom::Error> {
+    let mut bytes = [0; BYTES];
+    getrandom::fill(&mut bytes)?;
+    Ok(hex::encode(bytes))
+}

@@ -1,0 +1,77 @@
+//! Names and values as they lie in a store: which key a thing stands under, and its record sealed under that key's name.
+
+use crate::ids::{ClientId, TokenHash, UserId};
+
+use super::record::{ClientRecord, SessionRecord};
+use super::seal::Seal;
+use super::{Fault, Settings};
+
+/// Names keys, writes and reads values.
+#[derive(Debug)]
+pub(super) struct Codec {
+    prefix: String,
+    seal: Seal,
+}
+
+impl Codec {
+    pub(super) fn new(settings: &Settings) -> Self {
+        Self { prefix: settings.prefix.clone(), seal: Seal::new(settings.key.as_ref()) }
+    }
+
+    /// The keyed hash under which a token's session stands.
+    pub(super) fn hash(&self, token: &[u8]) -> TokenHash {
+        self.seal.hash(token)
+    }
+
+    /// Key of a session.
+    pub(super) fn session_key(&self, hash: TokenHash) -> String {
+        format!("{}session:{}", self.prefix, hash.to_hex())
+    }
+
+    /// Key of the list of a user's sessions.
+    pub(super) fn user_key(&self, user: &UserId) -> String {
+        format!("{}user:{user}", self.prefix)
+    }
+
+    /// Key of a client.
+    pub(super) fn client_key(&self, id: &ClientId) -> String {
+        self.client_prefix() + id.as_str()
+    }
+
+    /// What the key of every client begins with.
+    pub(super) fn client_prefix(&self) -> String {
+        format!("{}client:", self.prefix)
+    }
+
+    /// A session as it is stored.
+    pub(super) fn seal_session(&self, hash: TokenHash, record: &SessionRecord) -> Result<Vec<u8>, Fault> {
+        self.seal(&self.session_key(hash), record.to_json())
+    }
+
+    /// A session from how it is stored.
+    pub(super) fn open_session(&self, hash: TokenHash, stored: Vec<u8>) -> Result<SessionRecord, Fault> {
+        let plain = self.seal.open(&self.session_key(hash), stored);
+        let plain = plain.map_err(|shut| Fault::Unreadable(format!("session {hash:?}: {shut}")))?;
+        SessionRecord::from_json(&plain)
+            .ok_or_else(|| Fault::Unreadable(format!("session {hash:?}: it is no session record of this version")))
+    }
+
+    /// A client as it is stored.
+    pub(super) fn seal_client(&self, record: &ClientRecord) -> Result<Vec<u8>, Fault> {
+        self.seal(&self.client_key(&record.id), record.to_json())
+    }
+
+    /// A client from how it is stored.
+    pub(super) fn open_client(&self, id: &ClientId, stored: Vec<u8>) -> Result<ClientRecord, Fault> {
+        let plain = self.seal.open(&self.client_key(id), stored);
+        let plain = plain.map_err(|shut| Fault::Unreadable(format!("client {id}: {shut}")))?;
+        ClientRecord::from_json(&plain)
+            .filter(|record| record.id == *id)
+            .ok_or_else(|| Fault::Unreadable(format!("client {id}: it is no record of this client of this version")))
+    }
+
+    fn seal(&self, name: &str, json: serde_json::Result<Vec<u8>>) -> Result<Vec<u8>, Fault> {
+        let json = json.map_err(|error| Fault::Failed(format!("a record cannot be written: {error}")))?;
+        self.seal.seal(name, json).map_err(|error| Fault::Failed(error.to_string()))
+    }
+}

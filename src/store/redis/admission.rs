@@ -1,0 +1,135 @@
+//! Logins: a new session comes in, and its user's cap holds however many logins race.
+//!
+//! The order carries it. The session is written first, then its user's list decides atomically who is one too many, then those are
+//! ended and taken off the list. So whoever is listed is written already: ending it ends it, and a login that is displaced while
+//! it is still under way cannot come alive afterwards. A login that breaks off half-way leaves a session whose token nobody was
+//! given, or sessions too many that the next login ends.
+
+use std::time::Duration;
+
+use redis::Pipeline;
+use tokio::time::Instant;
+
+use crate::ids::{TokenHash, UserId};
+use crate::store::record::{Ending, SessionRecord};
+use crate::store::{Cap, Created, Fault};
+
+use super::{Redis, hashes, scripts};
+
+/// Listed sessions that a login looks at for dead ones.
+const LOOKED_AT: usize = 64;
+/// And most of them, where the cap is higher.
+const MOST_LOOKED_AT: usize = 1000;
+
+/// A login under way.
+pub(in crate::store) struct Login<'a> {
+    /// Where its session will stand.
+    pub(in crate::store) hash: TokenHash,
+    /// Its session.
+    pub(in crate::store) record: &'a SessionRecord,
+    /// How long that lives, unless it is used.
+    pub(in crate::store) life: Duration,
+    /// How many its user may hold, at least one.
+    pub(in crate::store) cap: Option<Cap>,
+}
+
+/// What a login knows of its user's list.
+struct Listing {
+    /// Listed sessions, some or all of them.
+    members: Vec<TokenHash>,
+    /// Whose session stood under the same hash before.
+    former_owner: Option<UserId>,
+}
+
+impl Redis {
+    pub(in crate::store) async fn create(&self, login: &Login<'_>) -> Result<Created, Fault> {
+        let deadline = self.link.deadline();
+        let created = self.admit(login, deadline).await;
+        if matches!(created, Ok(Created::Stands { .. })) {
+            return created;
+        }
+        let mut commands = Pipeline::new();
+        self.end_one(&mut commands, login.hash, Ending::Logout);
+        let removed = self.link.exchange(&commands, deadline).await;
+        // Where it was refused nothing may be left; where it failed this was a courtesy.
+        if created.is_ok() { removed.and(created) } else { created }
+    }
+
+    async fn admit(&self, login: &Login<'_>, deadline: Instant) -> Result<Created, Fault> {
+        let listing = self.write_and_list(login, deadline).await?;
+        let dead = self.dead_of(listing.members, login.hash, deadline).await?;
+        if let Some(owner) = listing.former_owner {
+            self.unlist(&owner, [login.hash], deadline).await?;
+        }
+        let Some(displaced) = self.enlist(login, &dead, deadline).await? else { return Ok(Created::Full) };
+        let displaced = self.end_listed(&login.record.user, &displaced, Ending::NewerLogin, deadline).await?;
+        Ok(Created::Stands { displaced })
+    }
+
+    async fn write_and_list(&self, login: &Login<'_>, deadline: Instant) -> Result<Listing, Fault> {
+        let stored = self.codec.seal_session(login.hash, login.record)?;
+        let mut commands = Pipeline::new();
+        scripts::call(&mut commands, scripts::PUT, self.codec.session_key(login.hash))
+            .arg(stored)
+            .arg(self.clock.now().as_millis())
+            .arg(scripts::millis(login.life));
+        let list = self.codec.user_key(&login.record.user);
+        match login.cap {
+            // Under a cap the oldest count; without one, random ones keep the dead from gathering anywhere.
+            Some(cap) => commands.cmd("ZRANGE").arg(list).arg(0).arg(cap.sessions.clamp(LOOKED_AT, MOST_LOOKED_AT) - 1),
+            None => commands.cmd("ZRANDMEMBER").arg(list).arg(LOOKED_AT),
+        };
+        let mut answers = self.link.exchange(&commands, deadline).await?;
+        let former = answers.bytes()?.and_then(|stored| self.codec.open_session(login.hash, stored).ok());
+        let former_owner = former.map(|former| former.user).filter(|user| *user != login.record.user);
+        Ok(Listing { members: hashes(answers.list()?)?, former_owner })
+    }
+
+    /// Those of listed sessions that live no more.
+    async fn dead_of(
+        &self,
+        members: Vec<TokenHash>,
+        new: TokenHash,
+        deadline: Instant,
+    ) -> Result<Vec<TokenHash>, Fault> {
+        let members: Vec<_> = members.into_iter().filter(|member| *member != new).collect();
+        if members.is_empty() {
+            return Ok(members);
+        }
+        let mut commands = Pipeline::with_capacity(members.len());
+        for member in &members {
+            commands.cmd("HEXISTS").arg(self.codec.session_key(*member)).arg("v");
+        }
+        let mut answers = self.link.exchange(&commands, deadline).await?;
+        let mut dead = Vec::new();
+        for member in members {
+            match answers.number() {
+                Ok(0) | Err(Fault::Unreadable(_)) => dead.push(member),
+                Ok(_) => {}
+                Err(fault) => return Err(fault),
+            }
+        }
+        Ok(dead)
+    }
+
+    /// Adds the session to its user's list; answers those that are one too many, `None` where the cap refuses.
+    async fn enlist(
+        &self,
+        login: &Login<'_>,
+        dead: &[TokenHash],
+        deadline: Instant,
+    ) -> Result<Option<Vec<TokenHash>>, Fault> {
+        let Login { hash, record, life, cap } = login;
+        let list_life = record.ends.since(self.clock.now()).max(*life);
+        let mut commands = Pipeline::new();
+        scripts::call(&mut commands, scripts::ADMIT, self.codec.user_key(&record.user))
+            .arg(hash.to_hex())
+            .arg(record.created.as_millis())
+            .arg(scripts::millis(list_life))
+            .arg(cap.map_or(0, |cap| cap.sessions))
+            .arg(u8::from(cap.is_none_or(|cap| cap.end_oldest)))
+            .arg(dead.iter().map(|hash| hash.to_hex()).collect::<Vec<_>>());
+        let answer = self.link.exchange(&commands, deadline).await?.list_or_zero()?;
+        answer.map(hashes).transpose()
+    }
+}

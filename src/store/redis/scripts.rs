@@ -1,0 +1,86 @@
+//! What must happen atomically in Redis. Each script touches one key only, so that keys may lie on different nodes of a cluster.
+//!
+//! They are sent as text: they are shorter than the bookkeeping of hashes that a restarted or promoted server does not know.
+
+use std::time::Duration;
+
+use redis::{Pipeline, ToRedisArgs};
+
+/// Writes a session over whatever stood there; answers the value that a living session there had.
+/// Arguments: value, last use, life. The fields are set before others are removed: that is where a full Redis refuses.
+pub(super) const PUT: &str = "\
+local old = redis.call('HGET', KEYS[1], 'v')
+redis.call('HSET', KEYS[1], 'v', ARGV[1], 'u', ARGV[2])
+redis.call('HDEL', KEYS[1], 'e')
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+return old";
+
+/// Notes a use of a living session. Arguments: last use, life, `late`. A late note may have been overtaken by another gate's, so
+/// it only ever prolongs.
+pub(super) const EXTEND: &str = "\
+if redis.call('HEXISTS', KEYS[1], 'v') == 0 then return 0 end
+if ARGV[3] == '1' and redis.call('PTTL', KEYS[1]) >= tonumber(ARGV[2]) then return 1 end
+redis.call('HSET', KEYS[1], 'u', ARGV[1])
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return 1";
+
+/// Replaces the value of a living session if it is still the expected one, keeping its expiry. Arguments: expected, new.
+/// Answers 1 for done, 0 for changed meanwhile, -1 for gone.
+pub(super) const SWAP_SESSION: &str = "\
+local v = redis.call('HGET', KEYS[1], 'v')
+if not v then return -1 end
+if v ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[1], 'v', ARGV[2])
+return 1";
+
+/// The same for a client.
+pub(super) const SWAP_CLIENT: &str = "\
+local v = redis.call('GET', KEYS[1])
+if not v then return -1 end
+if v ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2])
+return 1";
+
+/// Ends a living session and answers its value, or nothing. Arguments: ending (empty: leave nothing), life of the tombstone.
+pub(super) const END: &str = "\
+local v = redis.call('HGET', KEYS[1], 'v')
+if not v then return false end
+redis.call('DEL', KEYS[1])
+if ARGV[1] ~= '' then
+  redis.call('HSET', KEYS[1], 'e', ARGV[1])
+  redis.call('PEXPIRE', KEYS[1], ARGV[2])
+end
+return v";
+
+/// Adds a session to its user's list. Arguments: hash, created, life of the list, cap (0: none), 1 to end the oldest or 0 to
+/// refuse, then hashes known to be dead. Answers the hashes that are one too many (they stay listed until they are ended), or 0
+/// where the cap refuses.
+pub(super) const ADMIT: &str = "\
+local k, hash, cap = KEYS[1], ARGV[1], tonumber(ARGV[4])
+for i = 6, #ARGV do redis.call('ZREM', k, ARGV[i]) end
+local displaced = {}
+if cap > 0 then
+  local others = redis.call('ZCARD', k)
+  if redis.call('ZSCORE', k, hash) then others = others - 1 end
+  local over = others + 1 - cap
+  if over > 0 then
+    if ARGV[5] == '0' then return 0 end
+    for _, other in ipairs(redis.call('ZRANGE', k, 0, over)) do
+      if other ~= hash and #displaced < over then displaced[#displaced + 1] = other end
+    end
+  end
+end
+redis.call('ZADD', k, ARGV[2], hash)
+if redis.call('PTTL', k) < tonumber(ARGV[3]) then redis.call('PEXPIRE', k, ARGV[3]) end
+return displaced";
+
+/// Adds the call of a script to a round trip; its arguments follow with `arg`.
+pub(super) fn call<'a>(commands: &'a mut Pipeline, script: &str, key: impl ToRedisArgs) -> &'a mut Pipeline {
+    commands.cmd("EVAL").arg(script).arg(1).arg(key)
+}
+
+/// A duration as Redis takes it: milliseconds, at least one (zero would delete), at most what its clock can bear.
+pub(super) fn millis(life: Duration) -> u64 {
+    const CENTURY: u64 = 100 * 366 * 24 * 3600 * 1000;
+    u64::try_from(life.as_millis()).unwrap_or(u64::MAX).clamp(1, CENTURY)
+}

@@ -1,0 +1,130 @@
+//! Clients as the judge knows them, from the configuration file or the store.
+
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+
+use crate::clock::Timestamp;
+use crate::ids::ClientId;
+use crate::policy::endpoint::{Endpoint, Fold};
+use crate::policy::pattern::EndpointPattern;
+use crate::secret::Secret;
+use crate::store::record::{Algorithm, ClientRecord, LiveSecret};
+use crate::verify::client_token::{Calendar, Claim, Recipe, proves};
+use crate::verify::{DEFAULT_ALGORITHMS, live_secrets};
+
+/// The date format that PHP's `date('Y-m-d')` gives.
+pub const DEFAULT_DATE_FORMAT: &str = "%Y-%m-%d";
+
+/// A client of the configuration file.
+#[derive(Clone, Debug)]
+pub struct FileClient {
+    /// Its id.
+    pub id: ClientId,
+    /// Its secrets.
+    pub secrets: Vec<LiveSecret>,
+    /// Algorithms of its api_token.
+    pub algorithms: Vec<Algorithm>,
+    /// Endpoints that it may call, patterns as in rules.
+    pub endpoints: Vec<String>,
+    /// `token`: what md5 is taken over.
+    pub token: Recipe,
+    /// `date_format` (strftime), [`DEFAULT_DATE_FORMAT`] by default, empty for no date.
+    pub date_format: String,
+}
+
+/// A client ready to be judged.
+#[derive(Clone, Debug)]
+pub struct KnownClient {
+    /// Whether it may call at all.
+    pub enabled: bool,
+    secrets: Vec<LiveSecret>,
+    algorithms: Vec<Algorithm>,
+    endpoints: Vec<EndpointPattern>,
+    recipe: Recipe,
+    date_format: String,
+}
+
+impl KnownClient {
+    pub(super) fn of_file(client: &Arc<FileClient>) -> Self {
+        Self {
+            enabled: true,
+            secrets: client.secrets.clone(),
+            algorithms: client.algorithms.clone(),
+            endpoints: patterns(&client.endpoints),
+            recipe: client.token.clone(),
+            date_format: client.date_format.clone(),
+        }
+    }
+
+    pub(super) fn of_record(record: &ClientRecord) -> Self {
+        Self {
+            enabled: record.enabled,
+            secrets: record.secrets.clone(),
+            algorithms: record.algorithms.clone(),
+            endpoints: patterns(&record.endpoints),
+            recipe: Recipe::default(),
+            date_format: DEFAULT_DATE_FORMAT.to_owned(),
+        }
+    }
+
+    /// A client whose secret nobody has: judging by it costs what judging by a real one costs.
+    pub(super) fn nobody() -> Self {
+        static SECRET: LazyLock<Secret> = LazyLock::new(|| {
+            let mut bytes = [0; 20];
+            // Without randomness the stand-in is guessable, which opens nothing: an unknown client is refused whatever it proves.
+            let _ = getrandom::fill(&mut bytes);
+            Secret::new(bytes)
+        });
+        Self {
+            enabled: true,
+            secrets: vec![LiveSecret { secret: SECRET.clone(), until: None }],
+            algorithms: DEFAULT_ALGORITHMS.to_vec(),
+            endpoints: Vec::new(),
+            recipe: Recipe::default(),
+            date_format: DEFAULT_DATE_FORMAT.to_owned(),
+        }
+    }
+
+    pub(super) fn proves(&self, token: &[u8], endpoint: &Endpoint, calendars: &Calendars, now: Timestamp) -> bool {
+        let secrets: Vec<&[u8]> = live_secrets(&self.secrets, now).collect();
+        calendars.get(&self.date_format).is_some_and(|calendar| {
+            calendar.at(now, |dates| {
+                let claim = Claim { algorithms: &self.algorithms, recipe: &self.recipe, endpoint, dates };
+                proves(token, &claim, &secrets)
+            })
+        })
+    }
+
+    /// Whether one of its patterns allows the endpoint. Parts fold in case alone: a client's list never reaches further than it says.
+    pub(super) fn may_call(&self, endpoint: &Endpoint) -> bool {
+        let fold = Fold { case: true, ..Fold::default() };
+        self.endpoints.iter().any(|pattern| pattern.matches(endpoint, fold))
+    }
+}
+
+/// A pattern that does not compile allows nothing; the places that take patterns in refuse it before it gets here.
+fn patterns(texts: &[String]) -> Vec<EndpointPattern> {
+    texts.iter().filter_map(|text| EndpointPattern::parse(text).ok()).collect()
+}
+
+/// One calendar per date format in use.
+#[derive(Debug)]
+pub(super) struct Calendars(Vec<(String, Calendar)>);
+
+impl Calendars {
+    pub(super) fn new<'a>(zone: &TimeZone, skew: Duration, formats: impl Iterator<Item = &'a str>) -> Self {
+        let mut calendars: Vec<(String, Calendar)> = Vec::new();
+        for format in std::iter::once(DEFAULT_DATE_FORMAT).chain(formats) {
+            if !calendars.iter().any(|(known, _)| known == format) {
+                calendars.push((format.to_owned(), Calendar::new(zone.clone(), skew, format)));
+            }
+        }
+        Self(calendars)
+    }
+
+    fn get(&self, format: &str) -> Option<&Calendar> {
+        self.0.iter().find(|(known, _)| known == format).map(|(_, calendar)| calendar)
+    }
+}

@@ -1,0 +1,66 @@
+//! What a caller can lack.
+
+use crate::store::Ending;
+
+/// The caller lacks something. Some carry what only the log may tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Denial {
+    /// `denied`, and by what.
+    Denied(&'static str),
+    /// `endpoint_unknown`
+    EndpointUnknown,
+    /// `client_missing`, and which of the two.
+    ClientMissing(&'static str),
+    /// `client_refused`: one answer for all flaws, told apart in the log only.
+    ClientRefused(ClientFlaw),
+    /// `user_missing`, and which of the two.
+    UserMissing(&'static str),
+    /// `user_refused`: one answer for all flaws.
+    UserRefused(SessionFlaw),
+    /// `user_ended`
+    UserEnded(Ending),
+    /// `wrong_channel`: what the session is bound to.
+    WrongChannel(&'static str),
+}
+
+/// What is wrong with a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientFlaw {
+    /// Nobody of that id is registered.
+    Unknown,
+    /// It may not call at all.
+    Disabled,
+    /// Its api_token is wrong for this endpoint and day.
+    WrongToken,
+}
+
+/// What is wrong with a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionFlaw {
+    /// There is none for that token.
+    Unknown,
+    /// It is over.
+    Expired,
+    /// It is another user's.
+    NotTheOwner,
+}
+
+impl Denial {
+    /// What the log says beside the reason; holds nothing the caller sent.
+    pub const fn detail(&self) -> &'static str {
+        match self {
+            Self::Denied(why) | Self::WrongChannel(why) => why,
+            Self::EndpointUnknown => "the request names no endpoint",
+            Self::ClientMissing(what) | Self::UserMissing(what) => what,
+            Self::ClientRefused(ClientFlaw::Unknown) => "no such client",
+            Self::ClientRefused(ClientFlaw::Disabled) => "the client is disabled",
+            Self::ClientRefused(ClientFlaw::WrongToken) => "api_token is wrong for this endpoint and day",
+            Self::UserRefused(SessionFlaw::Unknown) => "no such session",
+            Self::UserRefused(SessionFlaw::Expired) => "the session is over",
+            Self::UserRefused(SessionFlaw::NotTheOwner) => "user_id is not the session's",
+            Self::UserEnded(Ending::Admin) => "ended by an operator",
+            Self::UserEnded(Ending::NewerLogin) => "ended by a newer login",
+            Self::UserEnded(Ending::Logout) => "logged out",
+        }
+    }
+}

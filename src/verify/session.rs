@@ -1,0 +1,99 @@
+//! Sessions: whether one may be used by this caller, and when its expiry is pushed forward.
+
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+use crate::ids::{ClientId, TokenHash};
+use crate::store::{Found, Live};
+use crate::verify::Case;
+use crate::verify::denial::{Denial, SessionFlaw};
+
+/// `session`.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionSettings {
+    /// `idle`
+    pub idle: Duration,
+    /// `max_age`
+    pub max_age: Duration,
+    /// `extend_every`
+    pub extend_every: Duration,
+    /// `per_user`, 0 for no limit.
+    pub per_user: usize,
+    /// `when_full: end_oldest`
+    pub end_oldest: bool,
+    /// `bind` holds `client`.
+    pub bind_client: bool,
+    /// `bind` holds `ip`.
+    pub bind_ip: bool,
+    /// `bind` holds `user_agent`.
+    pub bind_user_agent: bool,
+    /// `user_id: required`
+    pub user_id_required: bool,
+}
+
+/// A session's expiry to be pushed forward.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extension {
+    /// Which session.
+    pub hash: TokenHash,
+    /// It ends so long from now.
+    pub life: Duration,
+}
+
+impl SessionSettings {
+    /// An accepted request at `now` promises `idle` from now on. What the store was told before may still cover that; if not, it
+    /// is told `extend_every` more than promised, so that it need not be told again before then. With a very short `idle` the
+    /// surplus is bounded by a quarter of it.
+    pub(super) fn extension(&self, live: &Live, now: Timestamp) -> Option<Extension> {
+        let promised = now.plus(self.idle).min(live.record.ends);
+        if live.expires >= promised {
+            return None;
+        }
+        let surplus = self.extend_every.min(self.idle / 4);
+        let until = promised.plus(surplus).min(live.record.ends);
+        Some(Extension { hash: live.hash, life: until.since(now) })
+    }
+}
+
+/// Whether the session that was found may be used by this caller now.
+pub(super) fn judge(
+    settings: &SessionSettings,
+    case: &Case<'_>,
+    found: Option<Found>,
+    client: Option<&ClientId>,
+    now: Timestamp,
+) -> Result<Live, Denial> {
+    let claims = case.claims;
+    claims.user_token.ok_or(Denial::UserMissing("user_token"))?;
+    if settings.user_id_required && claims.user_id.is_none() {
+        return Err(Denial::UserMissing("user_id"));
+    }
+    let live = match found {
+        None => return Err(Denial::UserRefused(SessionFlaw::Unknown)),
+        Some(Found::Ended(ending)) => return Err(Denial::UserEnded(ending)),
+        Some(Found::Live(live)) => live,
+    };
+    if claims.user_id.is_some_and(|claimed| claimed != live.record.user.as_str().as_bytes()) {
+        return Err(Denial::UserRefused(SessionFlaw::NotTheOwner));
+    }
+    if now >= live.expires || now >= live.record.ends {
+        return Err(Denial::UserRefused(SessionFlaw::Expired));
+    }
+    bound(settings, case, &live, client)?;
+    Ok(live)
+}
+
+/// Where no client is asked for (`user_only`), there is none to compare.
+fn bound(settings: &SessionSettings, case: &Case<'_>, live: &Live, client: Option<&ClientId>) -> Result<(), Denial> {
+    let record = &live.record;
+    if settings.bind_client && client.is_some() && record.client.as_ref() != client {
+        return Err(Denial::WrongChannel("the session is bound to another client"));
+    }
+    if settings.bind_ip && record.ip != case.ip {
+        return Err(Denial::WrongChannel("the session is bound to another address"));
+    }
+    if settings.bind_user_agent && record.user_agent != case.user_agent {
+        return Err(Denial::WrongChannel("the session is bound to another user agent"));
+    }
+    Ok(())
+}

@@ -1,0 +1,11 @@
+//! What the tests over sockets share: a gate in this process, a client that sends exact bytes, applications behind the gate.
+//! Everything listens on free ports and stops when it is dropped.
+#![expect(dead_code, unreachable_pub, reason = "each test crate uses a part of this")]
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
+
+pub mod apps;
+pub mod backend;
+pub mod caller;
+pub mod gate;
+pub mod http;
+pub mod php;
