@@ -139,6 +139,7 @@ impl Upstream {
                 Err(broken) => return Err(broken.into()),
             }
         };
+        sending.settle();
         let ReplyHead { response, framing, keep_alive } = reply;
         let flow = Flow { connection, sending, framing, keep_alive, lease };
         Ok(response.map(|()| ResponseBody::begin(flow)))
