@@ -1,7 +1,30 @@
 //! The configuration file: read, checked with every fault at once, resolved into finished values.
+//!
+//! ```text
+//! text -> tree with lines -> variables filled in -> typed, as written -> finished values
+//! yaml    yaml::Node         environment            file::File          Settings, by resolve
+//! ```
+//!
+//! Each step adds to one list of faults and goes on with what is sound, so that one run tells everything.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use crate::config::faults::Faults;
+use crate::config::yaml::{Node, Value};
+
+mod environment;
+mod faults;
+mod file;
+mod reader;
+mod resolve;
+mod values;
+mod warn;
+mod yaml;
+
+/// Larger files are no configurations.
+const MAX_FILE: u64 = 4 << 20;
 
 /// Everything a process needs, finished.
 #[derive(Debug)]
@@ -44,9 +67,16 @@ pub struct Remark {
     pub what: String,
 }
 
-impl std::fmt::Display for Remark {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}:{}: {}: {}", self.file.display(), self.line, self.key, self.what)
+impl fmt::Display for Remark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:", self.file.display())?;
+        if self.line > 0 {
+            write!(f, "{}:", self.line)?;
+        }
+        if !self.key.is_empty() {
+            write!(f, " {}:", self.key)?;
+        }
+        write!(f, " {}", self.what)
     }
 }
 
@@ -60,11 +90,97 @@ pub struct Loaded {
 }
 
 /// Reads a file. The error is every fault at once.
-pub fn load(_path: &Path, _overrides: &Overrides) -> Result<Loaded, Vec<Remark>> {
-    todo!()
+pub fn load(path: &Path, overrides: &Overrides) -> Result<Loaded, Vec<Remark>> {
+    let text = read_file(path, MAX_FILE).and_then(|bytes| {
+        String::from_utf8(bytes).map_err(|error| {
+            let before = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
+            let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+            format!("is not UTF-8 (line {line})")
+        })
+    });
+    match text {
+        Ok(text) => parse(&text, path, overrides),
+        Err(what) => Err(vec![Remark { file: path.to_owned(), line: 0, key: String::new(), what }]),
+    }
 }
 
-/// Reads a text, as if from a file of that name.
-pub fn parse(_text: &str, _name: &Path, _overrides: &Overrides) -> Result<Loaded, Vec<Remark>> {
-    todo!()
+/// Reads a text, as if from a file of that name, in the environment of the process.
+pub fn parse(text: &str, name: &Path, overrides: &Overrides) -> Result<Loaded, Vec<Remark>> {
+    parse_in(text, name, overrides, &environment::process)
+}
+
+/// Reads a text, as if from a file of that name, in an environment of its own: `Ok(None)` of it is a variable that is not set,
+/// `Err` tells why one that is set cannot be used.
+pub fn parse_in(
+    text: &str,
+    name: &Path,
+    overrides: &Overrides,
+    environment: &dyn Fn(&str) -> Result<Option<String>, String>,
+) -> Result<Loaded, Vec<Remark>> {
+    let (mut root, mut problems) = yaml::read(text);
+    if matches!(root.value, Value::Broken) {
+        return Err(Faults::new(name, &root, problems).finish().0);
+    }
+    // First the place is emptied, so that a variable that is not set there is no fault; the flag itself is taken as it is.
+    override_with(&mut root, overrides, |_| Node::empty_map(0));
+    environment::substitute(&mut root, "", environment, &mut problems);
+    override_with(&mut root, overrides, |text| Node::scalar(0, text));
+    let file: Option<file::File> = reader::read(&mut root, &mut problems);
+    let mut faults = Faults::new(name, &root, problems);
+    let settings = file.and_then(|file| {
+        let settings = resolve::settings(&file, &mut faults);
+        warn::about(&file, &mut faults);
+        settings
+    });
+    match (faults.finish(), settings) {
+        ((faults, warnings), Some(settings)) if faults.is_empty() => Ok(Loaded { settings, warnings }),
+        ((faults, _), _) => Err(faults),
+    }
+}
+
+/// The JSON Schema of the configuration.
+pub fn schema() -> serde_json::Value {
+    let mut schema = schemars::schema_for!(file::File).to_value();
+    allow_variables(&mut schema);
+    schema
+}
+
+/// Numbers and truth values may also be written as `${NAME}`.
+fn allow_variables(schema: &mut serde_json::Value) {
+    use serde_json::Value;
+    match schema {
+        Value::Object(object) => {
+            if let Some(kind) = object.get("type").filter(|kind| *kind == "integer" || *kind == "boolean").cloned() {
+                object.insert("type".to_owned(), Value::Array(vec![kind, "string".into()]));
+                object.insert("pattern".to_owned(), r"\$\{".into());
+            }
+            object.values_mut().for_each(allow_variables);
+        }
+        Value::Array(items) => items.iter_mut().for_each(allow_variables),
+        _ => {}
+    }
+}
+
+/// The whole bytes of a file that is not absurdly large.
+fn read_file(path: &Path, most: u64) -> Result<Vec<u8>, String> {
+    use std::io::Read;
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(most + 1).read_to_end(&mut bytes))
+        .map_err(|error| format!("cannot be read: {error}"))?;
+    if bytes.len() as u64 > most { Err(format!("is larger than {most} bytes")) } else { Ok(bytes) }
+}
+
+/// Puts flags in the place of what the file says.
+fn override_with(root: &mut Node, overrides: &Overrides, value: impl Fn(&str) -> Node) {
+    let flags: [(&[&str], _); 3] = [
+        (&["listen"], &overrides.listen),
+        (&["upstream", "url"], &overrides.upstream),
+        (&["store", "url"], &overrides.store),
+    ];
+    for (path, flag) in flags {
+        if let Some(text) = flag {
+            root.set(path, value(text));
+        }
+    }
 }

@@ -3,6 +3,7 @@
 #![expect(dead_code, unreachable_pub, reason = "each test crate uses a part of this")]
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
+pub mod apps;
 pub mod backend;
 pub mod caller;
 pub mod gate;

@@ -1,8 +1,14 @@
-//! `ticketgate schema`.
+//! `ticketgate schema`: the JSON Schema of the configuration.
+
+use std::io::{self, Write};
 
 use crate::cli::Failure;
+use crate::config;
 
-/// To be written.
+/// Prints it.
 pub fn run() -> Result<(), Failure> {
-    Err(anyhow::anyhow!("to be written").into())
+    let mut out = io::stdout().lock();
+    serde_json::to_writer_pretty(&mut out, &config::schema())?;
+    writeln!(out)?;
+    Ok(())
 }

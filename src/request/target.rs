@@ -1,4 +1,7 @@
 //! The path of a request: decoded once, and refused where a server behind us could see another path than the rules did.
+//!
+//! Apache may decode twice (a rewrite after a rewrite), `php -S` and Apache resolve `..` and `//`, Windows splits at `\`,
+//! and nginx, Caddy and FPM hand the raw path on: what any of them could turn into another path is refused.
 
 use crate::request::Unreadable;
 
@@ -34,13 +37,105 @@ pub struct Target {
 
 impl Target {
     /// Reads a target in origin form.
-    pub fn read(_target: &str, _lenient: Lenient) -> Result<Self, Unreadable> {
-        todo!()
+    pub fn read(target: &str, lenient: Lenient) -> Result<Self, Unreadable> {
+        let (raw_path, raw_query) = match target.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (target, None),
+        };
+        if !raw_path.starts_with('/') && target != "*" {
+            return Err(Unreadable::Malformed("the path has no leading slash".to_owned()));
+        }
+        let (path, was_lenient) = decode_path(raw_path.as_bytes(), lenient)?;
+        Ok(Self { raw_path: raw_path.to_owned(), path, raw_query: raw_query.map(str::to_owned), lenient: was_lenient })
     }
 }
 
-/// Checks and decodes a path once; used for the path of a target and for the decoded value of a `query_path` parameter.
-/// The flag tells whether a leniency was needed.
-pub fn decode_path(_raw: &[u8], _lenient: Lenient) -> Result<(Vec<u8>, bool), Unreadable> {
-    todo!()
+/// Decodes a path once and checks it. The flag tells whether a leniency was needed.
+pub fn decode_path(raw: &[u8], lenient: Lenient) -> Result<(Vec<u8>, bool), Unreadable> {
+    let (decoded, encoded_slash) = decode(raw)?;
+    if encoded_slash && !lenient.encoded_slash {
+        return Err(holds("an encoded slash (%2f)"));
+    }
+    let was_lenient = check_decoded(&decoded, lenient)?;
+    Ok((decoded, encoded_slash || was_lenient))
 }
+
+/// Checks a path that was decoded already, such as the value of a `query_path` parameter. Tells whether a leniency was needed.
+pub fn check_decoded(path: &[u8], lenient: Lenient) -> Result<bool, Unreadable> {
+    let mut was_lenient = false;
+    let mut before = None;
+    for (at, byte) in path.iter().copied().enumerate() {
+        if let Some((name, allowed)) = oddity(byte, before, lenient) {
+            if !allowed {
+                return Err(holds(name));
+            }
+            was_lenient = true;
+            if byte == b'%' && hides_syntax(path.get(at + 1..).unwrap_or_default()) {
+                return Err(holds("something encoded twice"));
+            }
+        }
+        before = Some(byte);
+    }
+    match path.split(|byte| matches!(byte, b'/' | b'\\')).any(is_dot_segment) {
+        true => Err(holds("a . or .. segment")),
+        false => Ok(was_lenient),
+    }
+}
+
+/// What is odd about a byte of a decoded path, and whether the configuration lets it pass.
+fn oddity(byte: u8, before: Option<u8>, lenient: Lenient) -> Option<(&'static str, bool)> {
+    match byte {
+        0 => Some(("a NUL byte", false)),
+        0x01..0x20 | 0x7f => Some(("a control byte", false)),
+        b'%' => Some(("an encoded percent sign (%25)", lenient.encoded_percent)),
+        b'?' => Some(("an encoded question mark (%3f)", lenient.encoded_question)),
+        b'#' => Some(("an encoded number sign (%23)", false)),
+        b';' => Some(("a semicolon", lenient.semicolon)),
+        b'\\' => Some(("a backslash", lenient.backslash)),
+        b'/' if before == Some(b'/') => Some(("a double slash", lenient.double_slash)),
+        _ => None,
+    }
+}
+
+/// Whether what follows a percent sign would become syntax, were the path decoded once more: no title needs that.
+fn hides_syntax(after: &[u8]) -> bool {
+    let [high, low, ..] = after else { return false };
+    hex(*high, *low)
+        .is_some_and(|byte| byte < 0x20 || matches!(byte, 0x7f | b'%' | b'?' | b'#' | b';' | b'\\' | b'/' | b'.'))
+}
+
+/// `.` and `..`, also with the parameters that Java servers cut off.
+fn is_dot_segment(segment: &[u8]) -> bool {
+    matches!(segment, b"." | b"..") || segment.starts_with(b".;") || segment.starts_with(b"..;")
+}
+
+/// Decodes every escape, and tells whether one of them was a slash.
+fn decode(raw: &[u8]) -> Result<(Vec<u8>, bool), Unreadable> {
+    let mut decoded = Vec::with_capacity(raw.len());
+    let mut encoded_slash = false;
+    let mut parts = raw.split(|byte| *byte == b'%');
+    decoded.extend_from_slice(parts.next().unwrap_or_default());
+    for part in parts {
+        let (byte, rest) = match part {
+            [high, low, rest @ ..] => (hex(*high, *low), rest),
+            _ => (None, part),
+        };
+        let byte = byte.ok_or_else(|| holds("a broken percent-escape"))?;
+        encoded_slash |= byte == b'/';
+        decoded.push(byte);
+        decoded.extend_from_slice(rest);
+    }
+    Ok((decoded, encoded_slash))
+}
+
+fn hex(high: u8, low: u8) -> Option<u8> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    Some(digit(high)? << 4 | digit(low)?)
+}
+
+fn holds(what: &str) -> Unreadable {
+    Unreadable::Malformed(format!("the path holds {what}"))
+}
+
+#[cfg(test)]
+mod tests;

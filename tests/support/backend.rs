@@ -6,7 +6,18 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-type Script = Arc<dyn Fn(&[u8]) -> Vec<u8> + Send + Sync>;
+type Script = Arc<dyn Fn(&[u8]) -> Answer + Send + Sync>;
+
+/// What a backend does when a request has come.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// Sends these bytes, and closes if they say `Connection: close`.
+    Bytes(Vec<u8>),
+    /// Closes the connection.
+    Close,
+    /// Holds the connection and never answers.
+    Never,
+}
 
 /// What a plain backend answers.
 pub const FINE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 31\r\n\r\n{\"code\":1,\"msg\":\"ok\",\"data\":{}}";
@@ -29,12 +40,11 @@ impl FakeBackend {
     /// One that answers every request with these bytes.
     pub async fn answering(bytes: &[u8]) -> Self {
         let bytes = bytes.to_vec();
-        Self::with(move |_| bytes.clone()).await
+        Self::with(move |_| Answer::Bytes(bytes.clone())).await
     }
 
-    /// One that answers what the script says to the bytes of a request; nothing means that it closes the connection.
-    /// It also closes after an answer that says `Connection: close`.
-    pub async fn with(script: impl Fn(&[u8]) -> Vec<u8> + Send + Sync + 'static) -> Self {
+    /// One that does what the script says about the bytes of a request.
+    pub async fn with(script: impl Fn(&[u8]) -> Answer + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("its address"));
         let requests = Arc::new(Mutex::new(vec![]));
@@ -85,9 +95,14 @@ async fn converse(mut stream: TcpStream, requests: Arc<Mutex<Vec<Vec<u8>>>>, scr
             return;
         };
         requests.lock().expect("the requests").push(request.clone());
-        let answer = script(&request);
-        if answer.is_empty() || stream.write_all(&answer).await.is_err() || says_close(&answer) {
-            return;
+        match script(&request) {
+            Answer::Bytes(answer) => {
+                if stream.write_all(&answer).await.is_err() || says_close(&answer) {
+                    return;
+                }
+            }
+            Answer::Close => return,
+            Answer::Never => std::future::pending().await,
         }
     }
 }

@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use ticketgate::app::{self, Running};
+use ticketgate::app::{self, Manner, Running};
 use ticketgate::clock::{Clock, Timestamp};
 use ticketgate::config::{self, Overrides};
+use ticketgate::telemetry::AccessLog;
 
 use super::caller::Caller;
 use super::http::{Connection, Reply, Request};
@@ -20,7 +22,11 @@ pub struct Gate {
     /// `host:port` of its admin listener.
     pub admin: String,
     running: Running,
+    lines: Arc<Mutex<Vec<u8>>>,
 }
+
+/// Enough for what one worker does to be wrong for another.
+const WORKERS: usize = 2;
 
 /// A gate that is being set up.
 #[derive(Debug)]
@@ -70,9 +76,20 @@ impl Gate {
         Caller::new(&self.address, self.clock.clone(), id, secret)
     }
 
+    /// Its access log so far, as text. A line is written soon after its reply was sent.
+    pub fn log(&self) -> String {
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8(lines.clone()).expect("a log in UTF-8")
+    }
+
     /// Moves the clock to that Unix second, forward or back.
     pub fn move_to(&self, second: u64) {
         move_to(&self.clock, second);
+    }
+
+    /// Ends the gate as an operator would, and waits until it has ended.
+    pub async fn stop(self) {
+        self.running.drain().await;
     }
 }
 
@@ -105,9 +122,11 @@ impl Setup {
         let yaml = self.text();
         let loaded = config::parse(&yaml, Path::new("test.yaml"), &Overrides::default())
             .unwrap_or_else(|faults| panic!("{faults:#?}\nin\n{yaml}"));
-        let running = app::start(loaded.settings, self.clock.clone()).await.expect("a gate that starts");
+        let lines = Arc::default();
+        let manner = Manner { clock: self.clock.clone(), log: AccessLog::memory(Arc::clone(&lines)), workers: WORKERS };
+        let running = app::start(loaded.settings, manner).await.expect("a gate that starts");
         let address = running.addresses.first().expect("a public address").clone();
-        Gate { clock: self.clock, address, admin: running.admin.clone(), running }
+        Gate { clock: self.clock, address, admin: running.admin.clone(), running, lines }
     }
 
     fn text(&self) -> String {

@@ -24,7 +24,7 @@ pub(super) fn fold(text: &mut Vec<u8>, start: usize) -> Option<Shape> {
     let name = text.get_mut(start..)?;
     let guarded = GUARDED.map(|prefix| name.starts_with(prefix));
     let (length, shape) = match memchr::memchr(b'[', name) {
-        Some(at) if closes(name, at) => (at, if too_deep(name, at) { Shape::TooDeep } else { Shape::Array }),
+        Some(at) if closes(name, at) => (at, if too_deep(name, at, guarded) { Shape::TooDeep } else { Shape::Array }),
         Some(0) => (0, Shape::Text),
         Some(_) | None => (name.len(), Shape::Text),
     };
@@ -34,8 +34,7 @@ pub(super) fn fold(text: &mut Vec<u8>, start: usize) -> Option<Shape> {
     text.truncate(start + length);
     let name = text.get_mut(start..)?;
     mangle(name);
-    let posing = GUARDED.iter().zip(guarded).any(|(prefix, before)| !before && name.starts_with(prefix));
-    (!posing).then_some(shape)
+    (!poses(name, guarded)).then_some(shape)
 }
 
 /// Cuts the name at NUL, and its leading spaces (no other blanks).
@@ -65,17 +64,28 @@ fn closes(name: &[u8], at: usize) -> bool {
     name.get(at..).is_some_and(|brackets| memchr::memchr(b']', brackets).is_some())
 }
 
-/// Whether more than [`MAX_NESTING`] brackets follow one another, the first at `at`.
-fn too_deep(name: &[u8], at: usize) -> bool {
+/// Whether more than [`MAX_NESTING`] brackets follow one another, the first at `at`. PHP stops counting behind a key that
+/// poses as a guarded name.
+fn too_deep(name: &[u8], at: usize, guarded: [bool; 2]) -> bool {
     let mut rest = name.get(at..).unwrap_or_default();
+    let mut key: &[u8] = b"";
     for _ in 0..MAX_NESTING {
         let Some(close) = memchr::memchr(b']', rest) else { return false };
+        if poses(key, guarded) {
+            return false;
+        }
+        key = rest.get(1..close).unwrap_or_default();
         rest = rest.get(close + 1..).unwrap_or_default();
         if rest.first() != Some(&b'[') {
             return false;
         }
     }
     true
+}
+
+/// Whether a folded name or key begins with a guarded prefix that the name as sent did not begin with.
+fn poses(folded: &[u8], guarded: [bool; 2]) -> bool {
+    GUARDED.iter().zip(guarded).any(|(prefix, before)| !before && folded.starts_with(prefix))
 }
 
 #[cfg(test)]
@@ -128,5 +138,7 @@ mod tests {
             assert_eq!(fold(&mut text, 0), Some(shape), "{brackets} and {tail:?}");
             assert_eq!(text, b"user");
         }
+        let mut posing = format!("user[__Host-a]{}", "[a]".repeat(70)).into_bytes();
+        assert_eq!(fold(&mut posing, 0), Some(Shape::Array));
     }
 }

@@ -19,3 +19,16 @@ function action_all()
         'body' => md5(file_get_contents('php://input')),
     ));
 }
+
+/** 不需要登录的 */
+function action_client()
+{
+    action_all();
+}
+
+/** 谁都可以看的，顺便发一个 cookie */
+function action_open()
+{
+    setcookie('visitor', 'v1');
+    action_all();
+}

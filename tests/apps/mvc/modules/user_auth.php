@@ -48,6 +48,12 @@ function action_logout()
     output(1, '已退出');
 }
 
+/** 所有设备都退出 */
+function action_logout_all()
+{
+    action_logout();
+}
+
 /** 定期更换 session id */
 function action_renew()
 {

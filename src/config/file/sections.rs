@@ -1,0 +1,447 @@
+//! As written: the sections about the process and its neighbours.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::config::file::{Algorithm, ByName, Tries, kib};
+use crate::config::values::{SecretText, Size, Span, Unbuilt};
+
+/// The application.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Upstream {
+    /// `http://host:port`, or `unix:/path`; required.
+    pub(crate) url: Option<String>,
+    /// For a connection.
+    pub(crate) connect_timeout: Span,
+    /// Until the response head; bodies may stream on.
+    pub(crate) response_timeout: Span,
+    /// Of pooled connections.
+    pub(crate) idle_timeout: Span,
+    /// Most connections at once, 0 for no limit; further requests queue.
+    pub(crate) max_connections: usize,
+    /// Longest wait in that queue.
+    pub(crate) queue_timeout: Span,
+    /// The Host the application is told: `keep` the client's, `upstream`, or a literal name.
+    pub(crate) host: String,
+}
+
+impl Default for Upstream {
+    fn default() -> Self {
+        Self {
+            url: None,
+            connect_timeout: Span::secs(2),
+            response_timeout: Span::secs(60),
+            idle_timeout: Span::secs(60),
+            max_connections: 0,
+            queue_timeout: Span::secs(5),
+            host: "keep".to_owned(),
+        }
+    }
+}
+
+/// Where sessions and registered clients are kept.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Store {
+    /// `memory:`, `file:PATH` or `redis://[user:pass@]host:port/db`.
+    #[serde(serialize_with = "memory")]
+    pub(crate) url: SecretText,
+    /// Before every key in Redis.
+    pub(crate) prefix: String,
+    /// 32 bytes in base64: seals what is stored.
+    pub(crate) key: Option<SecretText>,
+    /// Bound of every single operation, connecting included.
+    pub(crate) timeout: Span,
+    /// While it does not answer: `refuse`. (`{trust: DURATION}` is not available in this version.)
+    pub(crate) when_down: WhenDown,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self {
+            url: SecretText::Text("memory:".to_owned()),
+            prefix: "ticketgate:".to_owned(),
+            key: None,
+            timeout: Span::millis(250),
+            when_down: WhenDown::Refuse,
+        }
+    }
+}
+
+/// Only defaults are ever serialised, for the schema; the type as such never shows its text.
+fn memory<S: serde::Serializer>(_: &SecretText, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str("memory:")
+}
+
+/// `when_down`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum WhenDown {
+    /// Refuse.
+    Refuse,
+    /// Trust sessions that were verified at most that long ago.
+    Trust(Span),
+}
+
+/// The clock of the application.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Time {
+    /// The zone in which PHP's `date('Y-m-d')` runs.
+    pub(crate) zone: String,
+    /// How far the clocks of clients may differ.
+    pub(crate) skew: Span,
+}
+
+impl Default for Time {
+    fn default() -> Self {
+        Self { zone: "UTC".to_owned(), skew: Span::secs(300) }
+    }
+}
+
+/// User sessions.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Session {
+    /// Ends this long after the last accepted request…
+    pub(crate) idle: Span,
+    /// …and this long after the login, whatever happens.
+    pub(crate) max_age: Span,
+    /// The store is told of use at most this often.
+    pub(crate) extend_every: Span,
+    /// Sessions that one user may hold, 0 for no limit.
+    pub(crate) per_user: usize,
+    /// A login over that: `end_oldest` or `refuse`.
+    pub(crate) when_full: WhenFull,
+    /// What a session is tied to.
+    pub(crate) bind: Vec<Binding>,
+    /// Whether user_id must come along with user_token.
+    pub(crate) user_id: UserId,
+    /// Hand out user_token sealed under the client's secret. Not available in this version.
+    pub(crate) sealed: bool,
+    /// How long guest sessions live. Not available in this version.
+    pub(crate) guest: Span,
+    /// How to tell that the application's own session is gone. Not available in this version.
+    pub(crate) lost: Option<Unbuilt>,
+}
+
+impl Default for Session {
+    fn default() -> Self {
+        Self {
+            idle: Span::secs(2 * 3600),
+            max_age: Span::secs(30 * 86_400),
+            extend_every: Span::secs(60),
+            per_user: 0,
+            when_full: WhenFull::EndOldest,
+            bind: vec![Binding::Client],
+            user_id: UserId::Required,
+            sealed: false,
+            guest: Span::secs(1800),
+            lost: None,
+        }
+    }
+}
+
+/// `when_full`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum WhenFull {
+    /// The oldest session ends.
+    EndOldest,
+    /// The login is refused.
+    Refuse,
+}
+
+/// What a session can be tied to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Binding {
+    /// The client that logged in.
+    Client,
+    /// The address of the login.
+    Ip,
+    /// The User-Agent of the login.
+    UserAgent,
+}
+
+/// `session.user_id`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum UserId {
+    /// It must come along.
+    Required,
+    /// It may; given, it must be the owner's.
+    Optional,
+}
+
+/// Request signatures.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Signature {
+    /// `never`, `when_present` or `always`.
+    pub(crate) require: Signing,
+    /// Algorithms.
+    pub(crate) algorithms: Vec<Algorithm>,
+    /// How old a signature may be.
+    pub(crate) window: Span,
+    /// Whether a nonce must come along.
+    pub(crate) nonce: Nonce,
+}
+
+impl Default for Signature {
+    fn default() -> Self {
+        Self {
+            require: Signing::Never,
+            algorithms: vec![Algorithm::HmacSha256, Algorithm::Md5],
+            window: Span::secs(300),
+            nonce: Nonce::Optional,
+        }
+    }
+}
+
+/// `signature.require`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Signing {
+    /// No signature is looked at.
+    Never,
+    /// A signature that is given must be right.
+    WhenPresent,
+    /// A signature must be given.
+    Always,
+}
+
+/// `signature.nonce`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Nonce {
+    /// It may.
+    Optional,
+    /// It must.
+    Required,
+}
+
+/// Bounds of requests and connections.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Limits {
+    /// A request's head.
+    pub(crate) header: Size,
+    /// A body that is read: forms.
+    pub(crate) form: Size,
+    /// Any body.
+    pub(crate) body: Size,
+    /// Connections at once.
+    pub(crate) connections: usize,
+    /// Rate per address. Not available in this version.
+    pub(crate) per_ip: Option<Unbuilt>,
+    /// Rate per client. Not available in this version.
+    pub(crate) per_client: Option<Unbuilt>,
+    /// Rate per user. Not available in this version.
+    pub(crate) per_user: Option<Unbuilt>,
+    /// Failed logins that lock. Not available in this version: they are not counted yet.
+    pub(crate) failed_logins: Tries,
+    /// Failed client tokens that lock. Not available in this version: they are not counted yet.
+    pub(crate) failed_tokens: Tries,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            header: kib(32),
+            form: kib(1024),
+            body: kib(64 * 1024),
+            connections: 10_000,
+            per_ip: None,
+            per_client: None,
+            per_user: None,
+            failed_logins: Tries { tries: 5, within: Span::secs(900), lock: Span::secs(900) },
+            failed_tokens: Tries { tries: 100, within: Span::secs(60), lock: Span::secs(60) },
+        }
+    }
+}
+
+/// Bounds in time.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Timeouts {
+    /// For a whole request head.
+    pub(crate) header: Span,
+    /// Longest wait for the next bytes of a body.
+    pub(crate) body_idle: Span,
+    /// Least bytes per second of a body, counted after ten seconds; 0 for none.
+    pub(crate) body_rate: Size,
+    /// Longest time without the client taking any byte of a reply.
+    pub(crate) write: Span,
+    /// Between requests on a connection.
+    pub(crate) keep_alive: Span,
+    /// For what is under way when the gate stops.
+    pub(crate) drain: Span,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            header: Span::secs(10),
+            body_idle: Span::secs(30),
+            body_rate: Size(512),
+            write: Span::secs(60),
+            keep_alive: Span::secs(75),
+            drain: Span::secs(30),
+        }
+    }
+}
+
+/// How refusals look.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Reject {
+    /// The status line: `semantic` (400, 401, …), or always `200`.
+    pub(crate) status: Status,
+    /// Of messages: `auto` (by Accept-Language), `en` or `zh`.
+    pub(crate) language: Language,
+    /// `code` by reason; 0 where none is given.
+    pub(crate) codes: ByName<i64>,
+    /// `msg` by reason.
+    pub(crate) messages: ByName<String>,
+    /// Names of the three keys.
+    pub(crate) keys: Keys,
+}
+
+/// `reject.status`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub(crate) enum Status {
+    /// The status that fits the reason.
+    #[default]
+    #[serde(rename = "semantic")]
+    Semantic,
+    /// Always 200.
+    #[serde(rename = "200")]
+    Ok,
+}
+
+/// `reject.language`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Language {
+    /// By Accept-Language.
+    #[default]
+    Auto,
+    /// English.
+    En,
+    /// Chinese.
+    Zh,
+}
+
+/// Names of the envelope's keys.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Keys {
+    /// Of the code.
+    pub(crate) code: String,
+    /// Of the message.
+    pub(crate) msg: String,
+    /// Of the data.
+    pub(crate) data: String,
+}
+
+impl Default for Keys {
+    fn default() -> Self {
+        Self { code: "code".to_owned(), msg: "msg".to_owned(), data: "data".to_owned() }
+    }
+}
+
+/// What the application is told.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Forward {
+    /// Take credentials out of query and headers before forwarding.
+    pub(crate) hide_credentials: bool,
+    /// Names of the identity headers.
+    pub(crate) headers: Headers,
+    /// Signs who asks, for an application that must not believe others.
+    pub(crate) assertion_key: Option<SecretText>,
+}
+
+/// Names of the identity headers.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Headers {
+    /// The user's id.
+    pub(crate) user: String,
+    /// The client's id.
+    pub(crate) client: String,
+    /// The session's public id.
+    pub(crate) session: String,
+}
+
+impl Default for Headers {
+    fn default() -> Self {
+        Self {
+            user: "X-Auth-User-Id".to_owned(),
+            client: "X-Auth-Client-Id".to_owned(),
+            session: "X-Auth-Session-Id".to_owned(),
+        }
+    }
+}
+
+/// The admin listener.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Admin {
+    /// `host:port` or `unix:/path`.
+    pub(crate) listen: String,
+    /// What operators show to see and change clients and sessions; without it only health is served.
+    pub(crate) token: Option<SecretText>,
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self { listen: "127.0.0.1:9900".to_owned(), token: None }
+    }
+}
+
+/// Logs.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Log {
+    /// `json` or `text`.
+    pub(crate) format: Format,
+    /// The least level.
+    pub(crate) level: Level,
+    /// A line for each request.
+    pub(crate) access: bool,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: Format::Json, level: Level::Info, access: true }
+    }
+}
+
+/// `log.format`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Format {
+    /// One JSON object in each line.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// `log.level`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Level {
+    /// Errors.
+    Error,
+    /// And warnings.
+    Warn,
+    /// And what happens.
+    Info,
+    /// And details.
+    Debug,
+    /// And everything.
+    Trace,
+}

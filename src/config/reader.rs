@@ -1,0 +1,428 @@
+//! Typed values out of a tree of nodes. Each refusal knows its place; what was refused is marked broken in the tree and the
+//! reading begins again, until nothing more is refused: so every wrong type and unknown key is told at once.
+
+use std::fmt;
+
+use serde::de::value::StrDeserializer;
+use serde::de::{
+    DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, Error as _, Expected, IntoDeserializer, MapAccess,
+    SeqAccess, Unexpected, VariantAccess, Visitor,
+};
+
+use crate::config::yaml::{Entry, Node, Problem, Value, child, element};
+
+/// Newtype of this name: a list, or one element in its place.
+pub(crate) const ONE_OR_MANY: &str = "$one or many";
+/// Newtype of this name: a text, or a map in its place.
+pub(crate) const TEXT_OR_MAP: &str = "$text or map";
+
+/// More faults than anybody reads at once.
+const MAX_PROBLEMS: usize = 500;
+
+/// Reads `root` as a `T`. `None` only where nothing of it can be read.
+pub(crate) fn read<T: DeserializeOwned>(root: &mut Node, problems: &mut Vec<Problem>) -> Option<T> {
+    while problems.len() < MAX_PROBLEMS {
+        match T::deserialize(Reader { node: root }) {
+            Ok(value) => return Some(value),
+            Err(refusal) => {
+                let problem = refusal.problem(root);
+                let marked = mark(root, &refusal.steps);
+                problems.push(problem);
+                if !marked {
+                    break;
+                }
+            }
+        }
+    }
+    None
+}
+
+/// A step from a node to one of its own; indices count what is not broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Step {
+    Key(String),
+    Index(usize),
+}
+
+/// Why a node cannot be what is wanted.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    what: String,
+    /// From the node out to the root.
+    steps: Vec<Step>,
+    line: Option<u64>,
+}
+
+impl Refusal {
+    fn within(mut self, step: Step, line: u64) -> Self {
+        self.steps.push(step);
+        self.line.get_or_insert(line);
+        self
+    }
+
+    fn problem(&self, root: &Node) -> Problem {
+        let mut key = String::new();
+        let mut node = Some(root);
+        for step in self.steps.iter().rev() {
+            let (next, path) = match (step, node.map(|node| &node.value)) {
+                (Step::Index(index), Some(Value::List(items))) => {
+                    let found = items.iter().enumerate().filter(|(_, item)| !item.is_broken()).nth(*index);
+                    (found.map(|(_, item)| item), element(&key, found.map_or(*index, |(real, _)| real)))
+                }
+                (Step::Key(name), Some(Value::Map(entries))) => {
+                    (entries.iter().find(|entry| entry.key == *name).map(|entry| &entry.value), child(&key, name))
+                }
+                (Step::Key(name), _) => (None, child(&key, name)),
+                (Step::Index(index), _) => (None, element(&key, *index)),
+            };
+            (node, key) = (next, path);
+        }
+        Problem { line: self.line.unwrap_or(root.line), key, what: self.what.clone() }
+    }
+}
+
+/// Breaks the node at the end of the steps; `false` where there is none.
+fn mark(root: &mut Node, steps: &[Step]) -> bool {
+    let mut node = root;
+    if steps.is_empty() {
+        return false;
+    }
+    for step in steps.iter().rev() {
+        let next = match (step, &mut node.value) {
+            (Step::Index(index), Value::List(items)) => items.iter_mut().filter(|item| !item.is_broken()).nth(*index),
+            (Step::Key(name), Value::Map(entries)) => {
+                entries.iter_mut().find(|entry| entry.key == *name).map(|entry| &mut entry.value)
+            }
+            _ => None,
+        };
+        let Some(next) = next else { return false };
+        node = next;
+    }
+    node.value = Value::Broken;
+    true
+}
+
+impl Node {
+    fn is_broken(&self) -> bool {
+        matches!(self.value, Value::Broken)
+    }
+
+    fn is_null(&self) -> bool {
+        matches!(self.value, Value::Scalar { null: true, .. })
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+impl serde::de::Error for Refusal {
+    fn custom<T: fmt::Display>(what: T) -> Self {
+        Self { what: what.to_string(), steps: Vec::new(), line: None }
+    }
+
+    fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::custom(format!("must be {}, not {}", wanted(expected), kind(&unexpected)))
+    }
+
+    fn invalid_value(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::invalid_type(unexpected, expected)
+    }
+
+    fn invalid_length(length: usize, expected: &dyn Expected) -> Self {
+        Self::custom(format!("must be {}, not {length} elements", wanted(expected)))
+    }
+
+    fn unknown_field(field: &str, known: &'static [&'static str]) -> Self {
+        match nearest(field, known.iter().copied()) {
+            Some(near) => Self::custom(format!("unknown key; did you mean `{near}`?")),
+            None if known.is_empty() => Self::custom("unknown key"),
+            None => Self::custom(format!("unknown key; known here: {}", known.join(", "))),
+        }
+    }
+
+    fn unknown_variant(variant: &str, known: &'static [&'static str]) -> Self {
+        Self::custom(none_of(variant, known))
+    }
+}
+
+/// `x` is none of a, b, c; with a guess where one is near.
+pub(crate) fn none_of(found: &str, known: &[&str]) -> String {
+    let guess = nearest(found, known.iter().copied());
+    let guess = guess.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+    format!("`{found}` is none of {}{guess}", known.join(", "))
+}
+
+fn nearest<'a>(found: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let found = found.to_ascii_lowercase().replace('-', "_");
+    known
+        .map(|known| (strsim::damerau_levenshtein(&found, known), known))
+        .filter(|(distance, known)| *distance <= 1 + known.len() / 4)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, known)| known)
+}
+
+/// What serde calls a thing, in the words of the documentation.
+fn wanted(expected: &dyn Expected) -> String {
+    let expected = expected.to_string();
+    match expected.as_str() {
+        "a string" | "a borrowed string" => "a text".to_owned(),
+        "a boolean" => "true or false".to_owned(),
+        "a sequence" => "a list".to_owned(),
+        "u16" => "a whole number up to 65535".to_owned(),
+        "u32" | "u64" | "usize" => "a whole number, not negative".to_owned(),
+        "i32" | "i64" | "isize" => "a whole number".to_owned(),
+        other if other.starts_with("struct ") || other.starts_with("a map") => "a map of keys".to_owned(),
+        other => other.to_owned(),
+    }
+}
+
+/// The kind alone: the text itself may be a secret in the wrong place.
+fn kind(unexpected: &Unexpected<'_>) -> &'static str {
+    match unexpected {
+        Unexpected::Unit | Unexpected::Option => "nothing",
+        Unexpected::Seq => "a list",
+        Unexpected::Map => "a map",
+        Unexpected::Unsigned(_) | Unexpected::Signed(_) | Unexpected::Float(_) => "such a number",
+        Unexpected::Bool(_) => "a truth value",
+        _ => "a text",
+    }
+}
+
+/// A deserializer over one node. Scalars become what is asked for, quoted or not, as environment variables have no types.
+#[derive(Clone, Copy)]
+struct Reader<'a> {
+    node: &'a Node,
+}
+
+impl<'a> Reader<'a> {
+    fn unexpected(self) -> Unexpected<'a> {
+        match &self.node.value {
+            Value::Scalar { null: true, .. } | Value::Broken => Unexpected::Unit,
+            Value::Scalar { text, .. } => Unexpected::Str(text),
+            Value::List(_) => Unexpected::Seq,
+            Value::Map(_) => Unexpected::Map,
+        }
+    }
+
+    fn refuse<T>(self, visitor: &dyn Expected) -> Result<T, Refusal> {
+        Err(Refusal::invalid_type(self.unexpected(), visitor))
+    }
+
+    fn text(self) -> Option<&'a str> {
+        match &self.node.value {
+            Value::Scalar { text, null: false } => Some(text),
+            _ => None,
+        }
+    }
+
+    fn integer<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, Refusal> {
+        let text = self.text().unwrap_or_default();
+        match (text.parse::<u64>(), text.parse::<i64>()) {
+            (Ok(number), _) => visitor.visit_u64(number),
+            (_, Ok(number)) => visitor.visit_i64(number),
+            _ => self.refuse(&visitor),
+        }
+    }
+
+    fn entries<V: Visitor<'a>>(self, visitor: V, optional: &'static [&'static str]) -> Result<V::Value, Refusal> {
+        match &self.node.value {
+            Value::Map(entries) => visitor.visit_map(Entries { rest: entries.iter(), current: None, optional }),
+            _ => self.refuse(&visitor),
+        }
+    }
+}
+
+impl<'a> Deserializer<'a> for Reader<'a> {
+    type Error = Refusal;
+
+    fn deserialize_u16<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, Refusal> {
+        self.integer(visitor)
+    }
+
+    fn deserialize_u64<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, Refusal> {
+        self.integer(visitor)
+    }
+
+    fn deserialize_i64<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, Refusal> {
+        self.integer(visitor)
+    }
+
+    fn deserialize_any<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, Refusal> {
+        match &self.node.value {
+            Value::Scalar { null: true, .. } | Value::Broken => visitor.visit_unit(),
+            Value::Scalar { text, .. } => visitor.visit_str(text),
+            Value::List(_) => self.deserialize_seq(visitor),
+            Value::Map(_) => self.deserialize_map(visitor),
+        }
+    }
+
+    fn deserialize_bool<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, Refusal> {
+        match self.text() {
+            Some("true" | "True" | "TRUE") => visitor.visit_bool(true),
+            Some("false" | "False" | "FALSE") => visitor.visit_bool(false),
+            _ => self.refuse(&visitor),
+        }
+    }
+
+    fn deserialize_string<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, Refusal> {
+        match self.text() {
+            Some(text) => visitor.visit_str(text),
+            None => self.refuse(&visitor),
+        }
+    }
+
+    fn deserialize_str<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, Refusal> {
+        self.deserialize_string(visitor)
+    }
+
+    fn deserialize_option<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, Refusal> {
+        if self.node.is_null() { visitor.visit_none() } else { visitor.visit_some(self) }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'a>>(self, name: &'static str, visitor: V) -> Result<V::Value, Refusal> {
+        match (name, &self.node.value) {
+            (ONE_OR_MANY, Value::List(_)) => self.deserialize_seq(visitor),
+            (TEXT_OR_MAP, Value::Scalar { .. }) => self.deserialize_string(visitor),
+            (TEXT_OR_MAP, Value::List(_)) => self.refuse(&visitor),
+            _ => visitor.visit_newtype_struct(self),
+        }
+    }
+
+    fn deserialize_seq<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, Refusal> {
+        match &self.node.value {
+            Value::List(items) => visitor.visit_seq(Items { rest: items.iter(), index: 0 }),
+            _ => self.refuse(&visitor),
+        }
+    }
+
+    fn deserialize_map<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, Refusal> {
+        self.entries(visitor, &[])
+    }
+
+    /// Of a section, a key without value counts as not given.
+    fn deserialize_struct<V: Visitor<'a>>(
+        self,
+        _name: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Refusal> {
+        self.entries(visitor, fields)
+    }
+
+    fn deserialize_enum<V: Visitor<'a>>(
+        self,
+        _name: &'static str,
+        _variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Refusal> {
+        match &self.node.value {
+            Value::Scalar { text, null: false } => visitor.visit_enum(StrDeserializer::new(text)),
+            Value::Map(entries) => match entries.as_slice() {
+                [entry] => visitor.visit_enum(Variant { entry }),
+                _ => Err(Refusal::custom("must be a text, or a map of one key")),
+            },
+            _ => Err(Refusal::custom(format!("must be a text, not {}", kind(&self.unexpected())))),
+        }
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, Refusal> {
+        visitor.visit_unit()
+    }
+
+    serde::forward_to_deserialize_any! {
+        <W: Visitor<'a>>
+        i8 i16 i32 i128 u8 u32 u128 f32 f64 char bytes byte_buf unit unit_struct tuple tuple_struct identifier
+    }
+}
+
+struct Items<'a> {
+    rest: std::slice::Iter<'a, Node>,
+    index: usize,
+}
+
+impl<'a> SeqAccess<'a> for Items<'a> {
+    type Error = Refusal;
+
+    fn next_element_seed<T: DeserializeSeed<'a>>(&mut self, seed: T) -> Result<Option<T::Value>, Refusal> {
+        let Some(node) = self.rest.find(|node| !node.is_broken()) else { return Ok(None) };
+        let index = self.index;
+        self.index += 1;
+        seed.deserialize(Reader { node }).map(Some).map_err(|refusal| refusal.within(Step::Index(index), node.line))
+    }
+}
+
+struct Entries<'a> {
+    rest: std::slice::Iter<'a, Entry>,
+    current: Option<&'a Entry>,
+    /// Keys that count as not given when they have no value.
+    optional: &'static [&'static str],
+}
+
+impl<'a> Entries<'a> {
+    fn next_given(&mut self) -> Option<&'a Entry> {
+        let optional = self.optional;
+        self.rest.find(|entry| {
+            let left_out = entry.value.is_null() && optional.contains(&entry.key.as_str());
+            !left_out && !entry.value.is_broken()
+        })
+    }
+}
+
+impl<'a> MapAccess<'a> for Entries<'a> {
+    type Error = Refusal;
+
+    fn next_key_seed<K: DeserializeSeed<'a>>(&mut self, seed: K) -> Result<Option<K::Value>, Refusal> {
+        let Some(entry) = self.next_given() else { return Ok(None) };
+        self.current = Some(entry);
+        let key: StrDeserializer<'_, Refusal> = entry.key.as_str().into_deserializer();
+        seed.deserialize(key).map(Some).map_err(|refusal| refusal.within(Step::Key(entry.key.clone()), entry.line))
+    }
+
+    fn next_value_seed<T: DeserializeSeed<'a>>(&mut self, seed: T) -> Result<T::Value, Refusal> {
+        let entry = self.current.take().ok_or_else(|| Refusal::custom("a value was asked for before its key"))?;
+        seed.deserialize(Reader { node: &entry.value })
+            .map_err(|refusal| refusal.within(Step::Key(entry.key.clone()), entry.value.line))
+    }
+}
+
+/// The one key of a map in place of an enum's text.
+struct Variant<'a> {
+    entry: &'a Entry,
+}
+
+impl<'a> EnumAccess<'a> for Variant<'a> {
+    type Error = Refusal;
+    type Variant = Self;
+
+    fn variant_seed<T: DeserializeSeed<'a>>(self, seed: T) -> Result<(T::Value, Self), Refusal> {
+        let key: StrDeserializer<'_, Refusal> = self.entry.key.as_str().into_deserializer();
+        Ok((seed.deserialize(key)?, self))
+    }
+}
+
+impl<'a> VariantAccess<'a> for Variant<'a> {
+    type Error = Refusal;
+
+    fn unit_variant(self) -> Result<(), Refusal> {
+        Err(Refusal::custom(format!("`{}` takes no value", self.entry.key)))
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'a>>(self, seed: T) -> Result<T::Value, Refusal> {
+        let entry = self.entry;
+        seed.deserialize(Reader { node: &entry.value })
+            .map_err(|refusal| refusal.within(Step::Key(entry.key.clone()), entry.value.line))
+    }
+
+    fn tuple_variant<V: Visitor<'a>>(self, _length: usize, visitor: V) -> Result<V::Value, Refusal> {
+        Reader { node: &self.entry.value }.deserialize_seq(visitor)
+    }
+
+    fn struct_variant<V: Visitor<'a>>(self, _fields: &'static [&'static str], visitor: V) -> Result<V::Value, Refusal> {
+        Reader { node: &self.entry.value }.deserialize_map(visitor)
+    }
+}

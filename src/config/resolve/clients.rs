@@ -1,0 +1,96 @@
+//! `clients`
+
+use std::sync::Arc;
+
+use crate::config::faults::Faults;
+use crate::config::file::{self, Client};
+use crate::config::resolve::{all_of, secrets};
+use crate::ids::ClientId;
+use crate::policy::pattern::EndpointPattern;
+use crate::store::record::{Algorithm, LiveSecret};
+use crate::verify::FileClient;
+use crate::verify::client::DEFAULT_DATE_FORMAT;
+use crate::verify::client_token::Recipe;
+
+/// `clients`
+pub(super) fn all(clients: &[Client], faults: &mut Faults) -> Option<Vec<Arc<FileClient>>> {
+    let resolved = clients.iter().enumerate().map(|(index, client)| {
+        let key = format!("clients[{index}]");
+        let twice = client.id.is_some() && clients.iter().take(index).any(|earlier| earlier.id == client.id);
+        if twice {
+            faults.add(&format!("{key}.id"), "is given twice");
+        }
+        one(client, &key, faults).map(Arc::new)
+    });
+    all_of(resolved)
+}
+
+fn one(client: &Client, key: &str, faults: &mut Faults) -> Option<FileClient> {
+    let id = match &client.id {
+        Some(id) => faults.take(&format!("{key}.id"), ClientId::new(id)),
+        None => {
+            faults.missing(&format!("{key}.id"), "is missing");
+            None
+        }
+    };
+    let secret = secrets::required(client.secret.as_ref(), &format!("{key}.secret"), faults);
+    let algorithms = algorithms(client, key, faults);
+    let endpoints = endpoints(client, key, faults);
+    let token = client.token.as_deref().map_or(Ok(Recipe::default()), Recipe::parse);
+    let token = faults.take(&format!("{key}.token"), token);
+    let date_format = client.date_format.as_deref().unwrap_or(DEFAULT_DATE_FORMAT);
+    let date_format = faults.take(&format!("{key}.date_format"), date(date_format));
+    Some(FileClient {
+        id: id?,
+        secrets: vec![LiveSecret { secret: secret?, until: None }],
+        algorithms: algorithms?,
+        endpoints: endpoints?,
+        token: token?,
+        date_format: date_format?,
+    })
+}
+
+fn algorithms(client: &Client, key: &str, faults: &mut Faults) -> Option<Vec<Algorithm>> {
+    let Some(written) = &client.algorithms else { return Some(vec![Algorithm::Md5, Algorithm::HmacSha256]) };
+    if written.is_empty() {
+        faults.missing(&format!("{key}.algorithms"), "must name at least one algorithm");
+    }
+    let algorithm = |written: &file::Algorithm| match written {
+        file::Algorithm::Md5 => Algorithm::Md5,
+        file::Algorithm::HmacSha256 => Algorithm::HmacSha256,
+    };
+    Some(written.iter().map(algorithm).collect())
+}
+
+fn endpoints(client: &Client, key: &str, faults: &mut Faults) -> Option<Vec<String>> {
+    let Some(patterns) = &client.endpoints else { return Some(vec!["*".to_owned()]) };
+    let checked = patterns.iter().enumerate().map(|(index, pattern)| {
+        let key = format!("{key}.endpoints[{index}]");
+        faults.take(&key, EndpointPattern::parse(pattern)).map(|_| pattern.clone())
+    });
+    all_of(checked)
+}
+
+/// A date format that can be formatted.
+fn date(format: &str) -> Result<String, String> {
+    let day = jiff::civil::date(2024, 2, 29).to_zoned(jiff::tz::TimeZone::UTC).map_err(|error| error.to_string())?;
+    match jiff::fmt::strtime::format(format, &day) {
+        Ok(_) => Ok(format.to_owned()),
+        Err(error) => Err(format!("is no date format such as %Y-%m-%d: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn date_formats_are_checked() {
+        for text in ["%Y-%m-%d", "%Y%m%d", ""] {
+            assert_eq!(date(text).as_deref(), Ok(text));
+        }
+        for text in ["%", "%Q1x"] {
+            assert!(date(text).is_err(), "{text}");
+        }
+    }
+}

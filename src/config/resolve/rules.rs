@@ -1,0 +1,252 @@
+//! `rules` and `default`
+
+use std::sync::Arc;
+
+use crate::config::faults::Faults;
+use crate::config::file::File;
+use crate::config::file::rule::{self, EndpointIs};
+use crate::config::reader::none_of;
+use crate::config::resolve::{all_of, endpoint, lasting, login, requirement};
+use crate::config::values::TextOr;
+use crate::policy::Requirement;
+use crate::policy::endpoint::Endpoint;
+use crate::policy::pattern::{EndpointPattern, Glob};
+use crate::policy::rule::{Logout, Matcher, Rule};
+use crate::request::head::Methods;
+
+/// Methods that pass without being listed.
+const USUAL: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+
+/// What rules must know of the rest of the file.
+pub(super) struct Context {
+    /// Whether any source of endpoints is configured.
+    has_sources: bool,
+    /// Whether a form can decide where a request goes.
+    form_routes: bool,
+}
+
+impl Context {
+    /// Of this file.
+    pub(super) fn of(file: &File) -> Self {
+        let form_source = file.endpoint.0.iter().any(|source| source.form.is_some() || source.request.is_some());
+        Self { has_sources: !file.endpoint.0.is_empty(), form_routes: form_source || !file.selectors.is_empty() }
+    }
+}
+
+/// `rules`
+pub(super) fn all(rules: &[rule::Rule], context: &Context, faults: &mut Faults) -> Option<Vec<Rule>> {
+    let resolved = rules.iter().enumerate().map(|(index, rule)| one(rule, &format!("rules[{index}]"), context, faults));
+    all_of(resolved)
+}
+
+/// The methods that may pass: the usual ones, and those that rules list.
+pub(super) fn methods(rules: &[rule::Rule]) -> Methods {
+    let mut extra: Vec<String> = Vec::new();
+    for method in rules.iter().filter_map(|rule| rule.methods.as_ref()).flat_map(|methods| &methods.0) {
+        if !USUAL.contains(&method.as_str()) && !extra.contains(method) {
+            extra.push(method.clone());
+        }
+    }
+    Methods::with(extra)
+}
+
+/// `default`
+pub(super) fn default(require: rule::Requirement, context: &Context, faults: &mut Faults) -> Option<Rule> {
+    let require = requirement(require);
+    if asks_for_client(require) && !context.has_sources {
+        faults.add(
+            "default",
+            "asks for a client, whose token is made of an endpoint, but no `endpoint` source is configured",
+        );
+        return None;
+    }
+    Some(Rule {
+        name: "default".into(),
+        matcher: Matcher::default(),
+        require,
+        login: None,
+        logout: None,
+        extend: true,
+        endpoint_is: None,
+        opaque_body: false,
+        max_body: None,
+        response_timeout: None,
+    })
+}
+
+fn one(rule: &rule::Rule, key: &str, context: &Context, faults: &mut Faults) -> Option<Rule> {
+    let matcher = matcher(rule, key, context, faults);
+    let endpoint_is = endpoint_is(rule, key, faults);
+    let require = required(rule, key, context, faults);
+    let login = rule.login.as_ref().map(|login| login::rule(login, &format!("{key}.login"), faults));
+    let logout = logout(rule, key, faults);
+    check_body(rule, key, context, faults);
+    check_login(rule, key, faults);
+    let response_timeout = rule.response_timeout.map(|span| lasting(faults, &format!("{key}.response_timeout"), span));
+    Some(Rule {
+        name: name(rule).into(),
+        matcher: matcher?,
+        require: require?,
+        login: login.map(|login| login.map(Arc::new)).map_or(Some(None), |login| login.map(Some))?,
+        logout: logout?,
+        extend: rule.extend,
+        endpoint_is: endpoint_is?,
+        opaque_body: rule.body.is_some(),
+        max_body: rule.max_body.map(|size| size.0),
+        response_timeout: response_timeout.map_or(Some(None), |timeout| timeout.map(Some))?,
+    })
+}
+
+/// The rule's label in logs and metrics.
+fn name(rule: &rule::Rule) -> String {
+    match (&rule.endpoint, &rule.path, &rule.methods) {
+        (Some(TextOr::Text(endpoint)), ..) => endpoint.clone(),
+        (_, Some(path), _) => path.clone(),
+        _ if !rule.params.is_empty() => {
+            rule.params.iter().map(|(name, glob)| format!("{name}={}", glob.0)).collect::<Vec<_>>().join("&")
+        }
+        (_, _, Some(methods)) => methods.0.join(","),
+        _ => "rule".to_owned(),
+    }
+}
+
+fn matcher(rule: &rule::Rule, key: &str, context: &Context, faults: &mut Faults) -> Option<Matcher> {
+    let pattern = match &rule.endpoint {
+        Some(TextOr::Text(text)) => Some(text),
+        _ => None,
+    };
+    if rule.path.is_none()
+        && pattern.is_none()
+        && rule.methods.is_none()
+        && rule.params.is_empty()
+        && !faults.is_damaged(key)
+    {
+        faults.add(key, "matches everything; give it path, endpoint, methods or params, or set `default`");
+    }
+    if pattern.is_some() && !context.has_sources {
+        faults.add(&format!("{key}.endpoint"), "can never match: no `endpoint` source is configured");
+    }
+    let path = rule.path.as_ref().map(|text| faults.take(&format!("{key}.path"), path(text)));
+    let endpoint = pattern.map(|text| faults.take(&format!("{key}.endpoint"), EndpointPattern::parse(text)));
+    let params = rule.params.iter().map(|(name, glob)| {
+        let glob = faults.take(&format!("{key}.params.{name}"), Glob::parse(&glob.0));
+        glob.map(|glob| (name.clone(), glob))
+    });
+    let params = all_of(params);
+    let methods = listed(rule, key, faults);
+    Some(Matcher {
+        path: path.map_or(Some(None), |path| path.map(Some))?,
+        endpoint: endpoint.map_or(Some(None), |endpoint| endpoint.map(Some))?,
+        methods: methods?,
+        params: params?,
+    })
+}
+
+fn path(text: &str) -> Result<Glob, String> {
+    if text.starts_with('/') || text.starts_with("**") || text == "*" {
+        Glob::parse(text)
+    } else {
+        Err("must begin with / or **: it matches the whole path".to_owned())
+    }
+}
+
+fn listed(rule: &rule::Rule, key: &str, faults: &mut Faults) -> Option<Vec<String>> {
+    let Some(methods) = &rule.methods else { return Some(Vec::new()) };
+    if methods.0.is_empty() {
+        faults.missing(&format!("{key}.methods"), "must name at least one method; leave it out for any");
+    }
+    let checked = methods.0.iter().enumerate().map(|(index, method)| {
+        let token = !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-');
+        let checked = match method.as_str() {
+            "CONNECT" => Err("CONNECT asks for a tunnel and cannot be forwarded".to_owned()),
+            _ if token => Ok(method.clone()),
+            _ => Err("must be a method in upper case, as GET or PROPFIND".to_owned()),
+        };
+        faults.take(&format!("{key}.methods[{index}]"), checked)
+    });
+    all_of(checked)
+}
+
+fn endpoint_is(rule: &rule::Rule, key: &str, faults: &mut Faults) -> Option<Option<Endpoint>> {
+    let Some(TextOr::Map(EndpointIs { is })) = &rule.endpoint else { return Some(None) };
+    let at = format!("{key}.endpoint.is");
+    if rule.path.is_none() && !faults.is_damaged(key) {
+        faults.add(&at, "gives a path an endpoint, but the rule has no path");
+    }
+    match is {
+        Some(text) => faults.take(&at, endpoint::endpoint(text)).map(Some),
+        None => {
+            faults.missing(&at, "is missing");
+            None
+        }
+    }
+}
+
+fn asks_for_client(require: Requirement) -> bool {
+    matches!(require, Requirement::Client | Requirement::User)
+}
+
+fn required(rule: &rule::Rule, key: &str, context: &Context, faults: &mut Faults) -> Option<Requirement> {
+    let at = format!("{key}.require");
+    let Some(require) = rule.require else {
+        faults.missing(&at, "is missing; write public, client, user, user_only or deny");
+        return None;
+    };
+    let require = requirement(require);
+    let names_endpoint = context.has_sources || matches!(rule.endpoint, Some(TextOr::Map(_)));
+    if asks_for_client(require) && !names_endpoint && !faults.is_damaged(key) {
+        faults.add(&at, "asks for a client, whose token is made of an endpoint: configure `endpoint`, or give the rule `endpoint: {is: m/c/a}`");
+    }
+    Some(require)
+}
+
+fn logout(rule: &rule::Rule, key: &str, faults: &mut Faults) -> Option<Option<Logout>> {
+    let at = format!("{key}.logout");
+    let (at, text) = match &rule.logout {
+        None => return Some(None),
+        Some(TextOr::Text(text)) => (at, text.as_str()),
+        Some(TextOr::Map(map)) => match &map.end {
+            Some(end) => (format!("{at}.end"), end.as_str()),
+            None => {
+                faults.missing(&format!("{at}.end"), "is missing; write this, others or all");
+                return None;
+            }
+        },
+    };
+    let user = matches!(rule.require, Some(rule::Requirement::User | rule::Requirement::UserOnly) | None);
+    if !user {
+        faults.add(&at, "ends sessions of the user who asks, so the rule must require user or user_only");
+    }
+    let ends = match text {
+        "this" => Ok(Logout::This),
+        "others" => Ok(Logout::Others),
+        "all" => Ok(Logout::All),
+        other => Err(none_of(other, &["this", "others", "all"])),
+    };
+    faults.take(&at, ends).map(Some)
+}
+
+fn check_body(rule: &rule::Rule, key: &str, context: &Context, faults: &mut Faults) {
+    if rule.body.is_none() {
+        return;
+    }
+    let at = format!("{key}.body");
+    if context.form_routes {
+        faults.add(&at, "a form could route the request (form or request sources, selectors), so bodies must be read");
+    }
+    if !rule.params.is_empty() {
+        faults.add(&at, "params are looked for in forms, so bodies must be read");
+    }
+    if rule.login.as_ref().is_some_and(login::reads_form) {
+        faults.add(&at, "the login reads its form, so bodies must be read");
+    }
+}
+
+fn check_login(rule: &rule::Rule, key: &str, faults: &mut Faults) {
+    if rule.login.is_some() && rule.require == Some(rule::Requirement::Deny) {
+        faults.add(&format!("{key}.login"), "the rule denies, so no login is ever seen");
+    }
+    if rule.login.is_some() && rule.logout.is_some() {
+        faults.add(&format!("{key}.logout"), "a rule is a login or a logout, not both");
+    }
+}

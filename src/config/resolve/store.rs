@@ -1,0 +1,112 @@
+//! `store`
+
+use std::path::PathBuf;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_PAD_INDIFFERENT as BASE64;
+
+use crate::config::faults::Faults;
+use crate::config::file::sections::Store;
+use crate::config::resolve::{lasting, secrets};
+use crate::secret::Secret;
+use crate::store::{Location, Settings};
+
+/// Longer prefixes waste memory in every key.
+const MAX_PREFIX: usize = 64;
+
+/// `store`
+pub(super) fn settings(file: &Store, faults: &mut Faults) -> Option<Settings> {
+    let url = secrets::required(Some(&file.url), "store.url", faults);
+    let location = url.and_then(|url| faults.take("store.url", location(&url)));
+    let prefix = faults.take("store.prefix", prefix(&file.prefix));
+    let sealing = secrets::optional(file.key.as_ref(), "store.key", faults)
+        .and_then(|secret| faults.take("store.key", secret.as_ref().map(key).transpose()));
+    let timeout = lasting(faults, "store.timeout", file.timeout);
+    Some(Settings { location: location?, prefix: prefix?, key: sealing?, timeout: timeout? })
+}
+
+/// The refusals never show the URL: it may hold a password.
+fn location(url: &Secret) -> Result<Location, &'static str> {
+    const WANTED: &str = "must be memory:, file:PATH or redis://[user:pass@]host:port/db";
+    let text = std::str::from_utf8(url.expose()).map_err(|_| WANTED)?;
+    match text.split_once(':').ok_or(WANTED)? {
+        ("memory", "") => Ok(Location::Memory),
+        ("file", path) if !path.is_empty() => Ok(Location::File(PathBuf::from(path))),
+        ("redis", _) => match redis::IntoConnectionInfo::into_connection_info(text) {
+            Ok(_) => Ok(Location::Redis(url.clone())),
+            Err(_) => Err(
+                "is no Redis URL; write redis://[user:pass@]host:port/db, with special characters of the password percent-encoded",
+            ),
+        },
+        ("rediss" | "redis+sentinel" | "redis+cluster", _) => {
+            Err("TLS, Sentinel and Cluster are not available in this version; write redis://[user:pass@]host:port/db")
+        }
+        _ => Err(WANTED),
+    }
+}
+
+fn prefix(text: &str) -> Result<String, String> {
+    match text {
+        "" => Err("is empty: the gate's keys would mix with others".to_owned()),
+        long if long.len() > MAX_PREFIX => Err(format!("is longer than {MAX_PREFIX} bytes")),
+        text if !text.bytes().all(|byte| byte.is_ascii_graphic())
+            || text.contains(['{', '}', '*', '?', '[', ']', '\\']) =>
+        {
+            Err("must be of visible ASCII characters without { } * ? [ ] \\".to_owned())
+        }
+        text => Ok(text.to_owned()),
+    }
+}
+
+fn key(secret: &Secret) -> Result<Secret, &'static str> {
+    match BASE64.decode(secret.expose().trim_ascii()) {
+        Ok(bytes) if bytes.len() == 32 => Ok(Secret::new(bytes)),
+        _ => Err("must be 32 bytes in base64; `openssl rand -base64 32` makes some"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn store_urls_are_checked() {
+        assert!(matches!(location(&Secret::new("memory:")), Ok(Location::Memory)));
+        assert!(
+            matches!(location(&Secret::new("file:/v/s.redb")), Ok(Location::File(path)) if path == PathBuf::from("/v/s.redb"))
+        );
+        for text in ["redis://h:6379/0", "redis://u:p%40@h", "redis://127.0.0.1"] {
+            assert!(matches!(location(&Secret::new(text)), Ok(Location::Redis(_))), "{text}");
+        }
+        for text in [
+            "",
+            "memory",
+            "memory:x",
+            "file:",
+            "mysql://h",
+            "redis://",
+            "redis://h:x",
+            "rediss://h",
+            "redis+sentinel://h/s",
+        ] {
+            assert!(location(&Secret::new(text)).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_32_bytes_in_base64() {
+        assert!(key(&Secret::new("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")).is_ok());
+        assert!(key(&Secret::new("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")).is_ok());
+        for text in ["AAAA", "not base64 at all", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"] {
+            assert!(key(&Secret::new(text)).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_prefix_is_plain_text() {
+        assert!(prefix("ticketgate:").is_ok());
+        for text in ["", "a b", "{x}", "a*", "ä", &"x".repeat(65)] {
+            assert!(prefix(text).is_err(), "{text}");
+        }
+    }
+}

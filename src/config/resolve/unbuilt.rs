@@ -1,0 +1,66 @@
+//! Keys of the file whose feature this version does not have. They may be left out or hold their default; anything else is a
+//! fault, because a protection that is asked for must never be missing in silence.
+
+use crate::config::faults::Faults;
+use crate::config::file::File;
+use crate::config::file::rule::{Login, Rule};
+use crate::config::file::sections::{Limits, Session, Signature, WhenDown};
+use crate::config::values::TextOr;
+
+/// Tells of every such key that asks for something.
+pub(super) fn tell(file: &File, faults: &mut Faults) {
+    faults.unbuilt("framework", file.framework.is_some());
+    faults.unbuilt("cors", file.cors.is_some());
+    faults.unbuilt("tls", file.tls.is_some());
+    faults.unbuilt("websocket", !file.websocket.is_empty());
+    faults.unbuilt("store.when_down", file.store.when_down != WhenDown::Refuse);
+    session(&file.session, faults);
+    signature(&file.signature, faults);
+    limits(&file.limits, faults);
+    for (index, rule) in file.rules.iter().enumerate() {
+        self::rule(rule, &format!("rules[{index}]"), faults);
+    }
+}
+
+fn session(session: &Session, faults: &mut Faults) {
+    faults.unbuilt("session.sealed", session.sealed);
+    faults.unbuilt("session.guest", session.guest != Session::default().guest);
+    faults.unbuilt("session.lost", session.lost.is_some());
+}
+
+fn signature(signature: &Signature, faults: &mut Faults) {
+    let default = Signature::default();
+    faults.unbuilt("signature.require", signature.require != default.require);
+    faults.unbuilt("signature.algorithms", signature.algorithms != default.algorithms);
+    faults.unbuilt("signature.window", signature.window != default.window);
+    faults.unbuilt("signature.nonce", signature.nonce != default.nonce);
+}
+
+fn limits(limits: &Limits, faults: &mut Faults) {
+    let default = Limits::default();
+    faults.unbuilt("limits.per_ip", limits.per_ip.is_some());
+    faults.unbuilt("limits.per_client", limits.per_client.is_some());
+    faults.unbuilt("limits.per_user", limits.per_user.is_some());
+    faults.unbuilt("limits.failed_logins", limits.failed_logins != default.failed_logins);
+    faults.unbuilt("limits.failed_tokens", limits.failed_tokens != default.failed_tokens);
+}
+
+fn rule(rule: &Rule, key: &str, faults: &mut Faults) {
+    faults.unbuilt(&format!("{key}.signature"), rule.signature.is_some());
+    faults.unbuilt(&format!("{key}.limit"), rule.limit.is_some());
+    faults.unbuilt(&format!("{key}.guest"), rule.guest);
+    faults.unbuilt(&format!("{key}.csrf"), rule.csrf.is_some());
+    if let Some(TextOr::Map(logout)) = &rule.logout {
+        faults.unbuilt(&format!("{key}.logout.before"), logout.before.is_some());
+    }
+    if let Some(login) = &rule.login {
+        self::login(login, &format!("{key}.login"), faults);
+    }
+}
+
+fn login(login: &Login, key: &str, faults: &mut Faults) {
+    faults.unbuilt(&format!("{key}.before"), login.before.is_some());
+    if let Some(TextOr::Map(source)) = &login.user_id {
+        faults.unbuilt(&format!("{key}.user_id.get"), source.get.is_some());
+    }
+}
