@@ -72,7 +72,7 @@ const OVERLOADED: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
     Cache-Control: no-store\r\n\
     X-Ticketgate-Reason: overloaded\r\n\
     Retry-After: 1\r\n\
-    Content-Length: 40\r\n\
+    Content-Length: 39\r\n\
     Connection: close\r\n\r\n\
     {\"code\":0,\"msg\":\"overloaded\",\"data\":[]}";
 
