@@ -3,8 +3,7 @@
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::os::unix::net::UnixListener;
+use std::net::TcpStream;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -15,7 +14,7 @@ use ticketgate::admin::{self, Parts};
 use ticketgate::clock::Clock;
 use ticketgate::ids::ClientId;
 use ticketgate::secret::Secret;
-use ticketgate::server::Listener;
+use ticketgate::server::{Listen, Listener};
 use ticketgate::shutdown::{self, Phase, Trigger};
 use ticketgate::store::record::{Algorithm, LiveSecret};
 use ticketgate::store::{self, Location, Store};
@@ -69,20 +68,17 @@ impl Admin {
     }
 
     pub fn with(setting: Setting) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        listener.set_nonblocking(true).expect("a listener that does not block");
-        let address = listener.local_addr().expect("an address").to_string();
-        Self::on(Listener::Tcp(listener), address, setting)
+        Self::on(&Listen::Tcp("127.0.0.1:0".to_owned()), setting)
     }
 
     /// The usual one, on a socket in the file system.
     pub fn on_socket(path: &Path) -> Self {
-        let listener = UnixListener::bind(path).expect("a free path");
-        listener.set_nonblocking(true).expect("a listener that does not block");
-        Self::on(Listener::Unix(listener, path.to_owned()), format!("unix:{}", path.display()), Setting::default())
+        Self::on(&Listen::Unix(path.to_owned()), Setting::default())
     }
 
-    fn on(listener: Listener, address: String, setting: Setting) -> Self {
+    fn on(listen: &Listen, setting: Setting) -> Self {
+        let listener = Listener::bind(listen).expect("a free place to listen");
+        let address = listener.address();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let clock = Clock::movable();
         let store = runtime.block_on(Store::open(&memory(), clock.clone())).expect("a memory store");
