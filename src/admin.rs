@@ -207,8 +207,8 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 enum Socket {
     Tcp(tokio::net::TcpListener),
-    /// The file goes when the last handle on it does.
-    Unix(tokio::net::UnixListener, #[expect(dead_code, reason = "held to keep the file")] Arc<SocketFile>),
+    /// With the socket file, which goes when the listener does.
+    Unix(tokio::net::UnixListener, #[expect(dead_code, reason = "held until the end")] Arc<SocketFile>),
 }
 
 type Place = tokio::sync::OwnedSemaphorePermit;
@@ -217,7 +217,9 @@ impl Socket {
     fn new(listener: Listener) -> io::Result<Self> {
         match listener {
             Listener::Tcp(listener) => tokio::net::TcpListener::from_std(listener).map(Self::Tcp),
-            Listener::Unix(listener, file) => Ok(Self::Unix(tokio::net::UnixListener::from_std(listener)?, file)),
+            Listener::Unix(listener, file) => {
+                tokio::net::UnixListener::from_std(listener).map(|listener| Self::Unix(listener, file))
+            }
         }
     }
 
