@@ -101,7 +101,7 @@ async fn parallel_replies_do_not_undo_each_others_cookies() {
 
 #[tokio::test]
 async fn a_session_id_chosen_by_the_client_never_reaches_the_application_at_login() {
-    let backend = FakeBackend::start().await;
+    let backend = FakeBackend::answering(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{\"code\":0}").await;
     let gate = Gate::with(MVC).upstream(&backend.url).start().await;
     let ios = gate.client("ios", "s3cret");
     let reply = ios.post("user/auth/login", &[("username", "x")]).header("Cookie", "PHPSESSID=chosen; lang=zh").await;

@@ -26,9 +26,9 @@ impl Demo {
     /// Starts it, and reads what it prints up to the last command.
     fn start() -> (Self, Vec<String>) {
         let mut child = Self::command("127.0.0.1:0").stdout(Stdio::piped()).spawn().expect("a demo that starts");
-        let stdout = BufReader::new(child.stdout.take().expect("its output"));
+        let mut stdout = BufReader::new(child.stdout.take().expect("its output"));
         let mut lines = vec![];
-        for line in stdout.lines().map_while(Result::ok) {
+        for line in stdout.by_ref().lines().map_while(Result::ok) {
             let last =
                 line.starts_with("curl") && lines.iter().any(|line: &String| line.contains("refused from now on"));
             lines.push(line);

@@ -6,7 +6,7 @@ use support::backend::FakeBackend;
 use support::gate::Gate;
 use support::http::Reply;
 
-/// Everything is public, so that nothing but the reading of a request can refuse it.
+/// All but one path is public, so that nothing but the reading of a request can refuse it.
 const OPEN: &str = r#"
 upstream: {url: "{upstream}"}
 clients: [{id: ios, secret: s3cret}]
@@ -15,6 +15,7 @@ selectors: [_method]
 limits: {form: 64KiB}
 rules:
   - {path: "/form/**", params: {kind: "*"}, require: public}
+  - {path: "/closed/**", require: client}
   - {path: "/**", require: public}
 "#;
 
@@ -308,9 +309,9 @@ async fn a_reserved_name_stands_in_one_place_that_is_configured() {
             with("/a", "X-Api-Token: 1\r\nx-api-token: 2"),
             with("/a", "X-User-Token: 1\r\nAuthorization: Bearer 1"),
             with("/a?user_token=1", "Authorization: Bearer 1"),
-            get("/a/user_id/5"),
-            get("/foo-user_id/5"),
-            get("/a/mod/x"),
+            get("/closed/user_id/5"),
+            get("/closed/foo-user_id/5"),
+            get("/closed/a/mod/x"),
             get("/a?/user/del"),
             get("/form/a?kind[]=1"),
             with("/form/a?kind=1", "Cookie: kind=1"),

@@ -1,5 +1,6 @@
 //! `ticketgate demo`: a gate before a built-in legacy application, and curl lines that show what it does.
 
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -30,7 +31,8 @@ async fn serve(listen: String) -> anyhow::Result<()> {
     let running =
         app::start(loaded.settings, manner).await.context("another address: ticketgate demo --listen HOST:PORT")?;
     let address = running.addresses.first().cloned().unwrap_or_default();
-    println!("{}", tour::lines(&reachable(&address), &today(clock.now())));
+    // Whoever reads only the first lines (`| head`) has what they wanted.
+    let _ = io::stdout().write_all(tour::lines(&reachable(&address), &today(clock.now())).as_bytes());
     tokio::signal::ctrl_c().await.context("Ctrl-C cannot be caught")?;
     running.drain().await;
     Ok(())
