@@ -79,6 +79,14 @@ fn every_printed_line_works_in_the_order_it_stands() {
 }
 
 #[test]
+fn ctrl_c_ends_it_well() {
+    let (mut demo, _lines) = Demo::start();
+    let pid = rustix::process::Pid::from_child(&demo.0);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("a signal");
+    assert_eq!(demo.0.wait().expect("an end").code(), Some(0));
+}
+
+#[test]
 fn a_port_that_is_taken_is_said_in_one_line() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = taken.local_addr().expect("its address").to_string();

@@ -353,6 +353,46 @@ async fn a_multipart_body_holds_no_reserved_name_in_any_spelling() {
 }
 
 #[tokio::test]
+async fn a_long_multipart_body_is_broken_off_before_a_reserved_name() {
+    let (gate, backend) = open().await;
+    let padding = "x".repeat(200 * 1024);
+    let body = format!(
+        "--X\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n{padding}\r\n\
+         --X\r\nContent-Disposition: form-data; name=\"user_id\"\r\n\r\nhushhush\r\n--X--\r\n"
+    );
+    let reply = send(&gate, &post("/a", "multipart/form-data; boundary=X", &body)).await;
+    assert_eq!((reply.status, reply.reason()), (400, "ambiguous"));
+    let seen = backend.requests().concat();
+    assert!(!seen.contains("user_id") && !seen.contains("hushhush"), "{} bytes reached the backend", seen.len());
+}
+
+#[tokio::test]
+async fn a_form_without_a_length_is_bounded_as_well() {
+    let (gate, backend) = open().await;
+    let mut request = b"POST /a HTTP/1.1\r\nHost: HOST\r\nContent-Type: application/x-www-form-urlencoded\r\n".to_vec();
+    request.extend(b"Transfer-Encoding: chunked\r\n\r\n");
+    for _ in 0..100 {
+        request.extend(format!("400\r\n{}\r\n", "x".repeat(1024)).as_bytes());
+    }
+    request.extend(b"0\r\n\r\n");
+    let reply = send(&gate, &request).await;
+    assert_eq!((reply.status, reply.reason()), (413, "too_large"));
+    backend.assert_untouched();
+}
+
+#[tokio::test]
+async fn trailers_of_a_chunked_body_do_not_pass() {
+    let (gate, backend) = open().await;
+    let request = b"POST /a HTTP/1.1\r\nHost: HOST\r\nTransfer-Encoding: chunked\r\nTrailer: X-Auth-User-Id\r\n\r\n\
+        2\r\nhi\r\n0\r\nX-Auth-User-Id: 1\r\nX-User-Id: 1\r\n\r\n";
+    let reply = send(&gate, request).await;
+    if reply.status == 200 {
+        let asked = backend.last().to_ascii_lowercase();
+        assert!(!asked.contains("user-id: 1") && asked.ends_with("hi"), "{asked}");
+    }
+}
+
+#[tokio::test]
 async fn a_refusal_names_what_and_where_and_no_value() {
     let (gate, _backend) = open().await;
     let reply = send(&gate, &with("/a?user_id=hushhush", "Cookie: user_id=hushhush")).await;

@@ -28,8 +28,8 @@ async fn serve(listen: String) -> anyhow::Result<()> {
     let loaded = load(listen, application)?;
     let clock = Clock::system();
     let manner = Manner { clock: clock.clone(), log: AccessLog::off(), workers: 1 };
-    let running =
-        app::start(loaded.settings, manner).await.context("another address: ticketgate demo --listen HOST:PORT")?;
+    let started = app::start(loaded.settings, manner).await;
+    let running = started.map_err(|error| anyhow::anyhow!("{error:#}; try another address with --listen HOST:PORT"))?;
     let address = running.addresses.first().cloned().unwrap_or_default();
     // Whoever reads only the first lines (`| head`) has what they wanted.
     let _ = io::stdout().write_all(tour::lines(&reachable(&address), &today(clock.now())).as_bytes());
@@ -39,6 +39,7 @@ async fn serve(listen: String) -> anyhow::Result<()> {
 }
 
 fn load(listen: String, application: SocketAddr) -> anyhow::Result<Loaded> {
+    anyhow::ensure!(!listen.starts_with("unix:"), "the demo's lines need a port: --listen HOST:PORT");
     let overrides =
         Overrides { listen: Some(listen), upstream: Some(format!("http://{application}")), ..Overrides::default() };
     config::parse(CONFIGURATION, Path::new("demo.yaml"), &overrides).map_err(|faults| {
