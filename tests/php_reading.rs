@@ -2,15 +2,25 @@
 //!
 //! `TICKETGATE_SEED=N cargo test --test php_reading` repeats a run by the seed it printed.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests may panic as tests do"
+)]
+
 mod php_reading {
     pub(crate) mod cases;
     pub(crate) mod php;
 }
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use php_reading::cases::{self, Dice};
-use php_reading::php::{Held, PhpCgi, Reading, Request};
+use php_reading::php::{Held, PhpCgi, PhpServer, Reading, Request};
 use ticketgate::request::head::{Head, Methods};
+use ticketgate::request::headers::{is_hop_by_hop, may_pass};
 use ticketgate::request::multipart::Scan;
 use ticketgate::request::php::{BodyKind, Params};
 use ticketgate::request::reserved::{Kind, Name, Parts, Places, Reserved};
@@ -19,6 +29,7 @@ use ticketgate::request::target::{Lenient, Target};
 /// Three cases each: query, form, cookies.
 const REQUESTS: usize = 10_000;
 const BODIES: usize = 10_000;
+const HEADS: usize = 400;
 const FORM: &str = "application/x-www-form-urlencoded";
 
 fn request(query: &[u8], form: &[u8], cookies: &[u8]) -> Request {
@@ -215,4 +226,36 @@ fn no_part_that_php_sees_gets_past_the_scan() {
     }
     println!("of {BODIES} bodies PHP sees a reserved name in {seen}, the scan in {found}");
     assert!(seen > BODIES / 10, "PHP saw a reserved name in {seen} bodies only");
+}
+
+#[test]
+fn php_folds_other_names_into_a_header_and_none_of_them_passes() {
+    let php = PhpServer::start();
+    for name in ["X-User", "X_User", "X.User", "x.USER"] {
+        let read = php.read(&[(name.to_owned(), "me".to_owned())]);
+        assert_eq!(read.server.get(&b"HTTP_X_USER"[..]), Some(&Some(b"me".to_vec())), "{name}");
+        assert_eq!(may_pass(name.as_bytes(), true), name == "X-User", "{name}");
+    }
+}
+
+#[test]
+fn a_header_that_passes_reaches_php_under_its_own_name_alone() {
+    let mut dice = Dice::thrown("headers");
+    let php = PhpServer::start();
+    let mut count = 0;
+    for _ in 0..HEADS {
+        let mut lines = BTreeMap::new();
+        for number in 0..30 {
+            let name = cases::header_name(&mut dice);
+            let own = format!("HTTP_{}", name.to_ascii_uppercase().replace('-', "_")).into_bytes();
+            if may_pass(name.as_bytes(), true) && !is_hop_by_hop(name.as_bytes()) {
+                lines.insert(own, (name, number.to_string()));
+            }
+        }
+        count += lines.len();
+        let sent: Vec<_> = lines.values().cloned().collect();
+        let expected: Held = lines.into_iter().map(|(own, (_, value))| (own, Some(value.into_bytes()))).collect();
+        assert_eq!(php.read(&sent).server, expected, "{sent:?}");
+    }
+    assert!(count > 10 * HEADS, "only {count} names passed");
 }

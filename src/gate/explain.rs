@@ -131,7 +131,8 @@ impl Explanation {
         if require == Requirement::Deny {
             self.refused = Some(Refused { reason: "denied", why: "the rule says deny".to_owned() });
         } else if require.needs_client() && decided.endpoint.is_none() {
-            self.refused = Some(Refused { reason: "endpoint_unknown", why: "the request names no endpoint".to_owned() });
+            self.refused =
+                Some(Refused { reason: "endpoint_unknown", why: "the request names no endpoint".to_owned() });
         }
     }
 }

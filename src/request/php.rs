@@ -4,8 +4,10 @@ use std::fmt;
 use std::ops::Range;
 
 mod name;
+mod text;
 
 use crate::request::php::name::Shape;
+use crate::request::php::text::{Plus, decode, pieces, split_at_equals, trim_start};
 
 /// `max_input_vars`: so many variables PHP takes up from each source.
 const MAX_VARIABLES: usize = 1000;
@@ -78,7 +80,7 @@ impl Params {
     ///
     /// Empty pieces (`a&&b`) count for [`Self::overflow`], as they do in PHP for a body.
     pub fn parse(text: &[u8]) -> Self {
-        let mut params = Self::with_capacity(text.len());
+        let mut params = Self::with_room_for(text, b'&');
         let text = text.strip_suffix(b"&").unwrap_or(text);
         for (count, piece) in pieces(text, b'&').enumerate() {
             if count == MAX_VARIABLES {
@@ -93,7 +95,7 @@ impl Params {
 
     /// `$_COOKIE` of the Cookie header (several lines joined by `; ` before).
     pub fn parse_cookies(text: &[u8]) -> Self {
-        let mut params = Self::with_capacity(text.len());
+        let mut params = Self::with_room_for(text, b';');
         let named = |piece: &[u8]| !matches!(piece.first(), None | Some(b'='));
         let cookies = pieces(text, b';').map(trim_start).filter(|piece| named(piece));
         for (count, cookie) in cookies.enumerate() {
@@ -128,8 +130,16 @@ impl Params {
         self.overflow
     }
 
-    fn with_capacity(length: usize) -> Self {
-        Self { text: Vec::with_capacity(length), ..Self::default() }
+    /// With room for all that a text can hold.
+    fn with_room_for(text: &[u8], separator: u8) -> Self {
+        let most = if text.is_empty() { 0 } else { memchr::memchr_iter(separator, text).count() + 1 };
+        let most = most.min(MAX_VARIABLES);
+        Self {
+            text: Vec::with_capacity(text.len()),
+            entries: Vec::with_capacity(most),
+            tags: Vec::with_capacity(most),
+            overflow: false,
+        }
     }
 
     /// Takes up one variable as PHP registers it.
@@ -234,66 +244,6 @@ impl BodyKind {
             Self::Opaque
         }
     }
-}
-
-/// What `+` stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Plus {
-    Blank,
-    Plus,
-}
-
-/// Appends `raw`, percent-decoded (php-src `ext/standard/url.c`).
-fn decode(decoded: &mut Vec<u8>, mut raw: &[u8], plus: Plus) {
-    let find = |raw: &[u8]| match plus {
-        Plus::Blank => memchr::memchr2(b'%', b'+', raw),
-        Plus::Plus => memchr::memchr(b'%', raw),
-    };
-    while let Some((plain, rest)) = find(raw).and_then(|at| raw.split_at_checked(at)) {
-        decoded.extend_from_slice(plain);
-        let (byte, length) = unescape(rest);
-        decoded.push(byte);
-        raw = rest.get(length..).unwrap_or_default();
-    }
-    decoded.extend_from_slice(raw);
-}
-
-/// The byte that a `%` or `+` stands for, and how many bytes spell it.
-fn unescape(text: &[u8]) -> (u8, usize) {
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    match *text {
-        [b'+', ..] => (b' ', 1),
-        [b'%', high, low, ..] => match (digit(high), digit(low)) {
-            (Some(high), Some(low)) => (high << 4 | low, 3),
-            _ => (b'%', 1),
-        },
-        _ => (b'%', 1),
-    }
-}
-
-/// The pieces between separators, empty ones too.
-fn pieces(text: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
-    let mut rest = Some(text);
-    std::iter::from_fn(move || {
-        let text = rest?;
-        let end = memchr::memchr(separator, text);
-        rest = end.and_then(|end| text.get(end + 1..));
-        text.get(..end.unwrap_or(text.len()))
-    })
-}
-
-/// Name and value; no `=`, no value.
-fn split_at_equals(piece: &[u8]) -> (&[u8], &[u8]) {
-    match memchr::memchr(b'=', piece).and_then(|at| piece.split_at_checked(at)) {
-        Some((name, value)) => (name, value.get(1..).unwrap_or_default()),
-        None => (piece, b""),
-    }
-}
-
-/// Without leading blanks, as C's `isspace` knows them.
-fn trim_start(text: &[u8]) -> &[u8] {
-    let blanks = text.iter().take_while(|byte| matches!(byte, b' ' | b'\t'..=b'\r')).count();
-    text.get(blanks..).unwrap_or_default()
 }
 
 /// FNV-1a. A collision costs a comparison, nothing else.

@@ -4,6 +4,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use hmac::{Hmac, KeyInit, Mac};
+use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
 use md5::{Digest, Md5};
 use sha2::Sha256;
@@ -143,7 +144,8 @@ pub fn dates(zone: &TimeZone, now: Timestamp, skew: Duration, format: &str) -> V
 pub fn date(zone: &TimeZone, moment: Timestamp, format: &str) -> String {
     let seconds = i64::try_from(moment.as_secs()).unwrap_or(i64::MAX);
     let moment = jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::MAX);
-    moment.to_zoned(zone.clone()).strftime(format).to_string()
+    // The configuration was refused if its format could not be written.
+    strtime::format(format, &moment.to_zoned(zone.clone())).unwrap_or_default()
 }
 
 /// [`dates`] of one format, computed once a second.

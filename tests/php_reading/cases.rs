@@ -329,3 +329,45 @@ pub(crate) fn behind_full_buffers() -> Vec<Vec<u8>> {
     ];
     texts.map(String::into_bytes).to_vec()
 }
+
+/// A header name, mostly one that HTTP allows.
+pub(crate) fn header_name(dice: &mut Dice) -> String {
+    let atoms = [
+        "X-",
+        "x-",
+        "User",
+        "USER",
+        "user",
+        "Id",
+        "-",
+        "--",
+        "Token",
+        "7",
+        "Forwarded",
+        "For",
+        "Accept",
+        "Auth",
+        "Remote-",
+        "_",
+        ".",
+        "!",
+        "#",
+        "$",
+        "%",
+        "&",
+        "'",
+        "*",
+        "+",
+        "^",
+        "`",
+        "|",
+        "~",
+        "Real-IP",
+        "Https",
+        "PHP-",
+        "Http-",
+    ];
+    let known = if dice.one_in(4) { &atoms[..] } else { &atoms[..19] };
+    let name: String = (0..=dice.below(5)).map(|_| dice.pick(known)).collect();
+    name
+}

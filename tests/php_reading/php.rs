@@ -1,7 +1,9 @@
-//! A real PHP that tells what it read: `php-cgi` behind FastCGI, one process asked over one connection.
+//! A real PHP that tells what it read: `php-cgi` behind FastCGI, one process asked over one connection, and PHP's own web
+//! server, which is the most generous with header names.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -136,6 +138,50 @@ impl PhpCgi {
 }
 
 impl Drop for PhpCgi {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A running `php -S`, stopped on drop.
+pub(crate) struct PhpServer {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl PhpServer {
+    pub(crate) fn start() -> Self {
+        let mut child = Command::new("php")
+            .args(["-n", "-d", "display_errors=0", "-S", "127.0.0.1:0", SCRIPT])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("php is installed");
+        let mut log = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        log.read_line(&mut line).unwrap();
+        let address =
+            line.split_once("(http://").and_then(|(_, rest)| rest.split_once(')')).map(|(address, _)| address);
+        let address = address.and_then(|address| address.parse().ok()).unwrap_or_else(|| panic!("PHP said {line:?}"));
+        std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
+        Self { child, address }
+    }
+
+    /// What PHP makes of these header lines.
+    pub(crate) fn read(&self, lines: &[(String, String)]) -> Reading {
+        let lines: String = lines.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let mut connection = TcpStream::connect(self.address).unwrap();
+        connection.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        write!(connection, "GET / HTTP/1.0\r\n{lines}\r\n").unwrap();
+        let mut reply = String::new();
+        connection.read_to_string(&mut reply).unwrap();
+        let (_, body) = reply.split_once("\r\n\r\n").expect("an HTTP reply");
+        Reading::parse(body)
+    }
+}
+
+impl Drop for PhpServer {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();

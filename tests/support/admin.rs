@@ -171,7 +171,7 @@ fn file_client() -> FileClient {
         secrets: vec![LiveSecret { secret: Secret::new("s3cret-of-the-file"), until: None }],
         algorithms: vec![Algorithm::Md5],
         endpoints: vec!["*".to_owned()],
-        token: None,
+        token: ticketgate::verify::client_token::Recipe::default(),
         date_format: "%Y-%m-%d".to_owned(),
     }
 }

@@ -92,9 +92,11 @@ fn poses(folded: &[u8], guarded: [bool; 2]) -> bool {
 mod tests {
     use super::{Shape, fold};
 
+    type Folded<'a> = Option<(&'a [u8], Shape)>;
+
     #[test]
     fn names_are_folded_as_php_folds_them() {
-        let rows: &[(&[u8], Option<(&[u8], Shape)>)] = &[
+        let rows: &[(&[u8], Folded<'_>)] = &[
             (b"user.id", Some((b"user_id", Shape::Text))),
             (b"  user id ", Some((b"user_id_", Shape::Text))),
             (b"\tuser", Some((b"\tuser", Shape::Text))),

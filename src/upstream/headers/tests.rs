@@ -1,4 +1,5 @@
 use super::*;
+use crate::ids::SessionId;
 
 fn settings() -> Settings {
     let places = Places { query: true, form: true, header: true };
@@ -6,7 +7,7 @@ fn settings() -> Settings {
     let name = Name { name: b"user_id".to_vec(), header: Some("X-User-Id"), kind };
     Settings {
         hide_credentials: false,
-        reserved: Reserved::new(vec![name]),
+        reserved: Reserved::new(vec![name], false),
         user: "X-Auth-User-Id".to_owned(),
         client: "X-Auth-Client-Id".to_owned(),
         session: "X-Auth-Session-Id".to_owned(),
