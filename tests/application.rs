@@ -7,7 +7,7 @@ use support::apps::{MVC, Site};
 use support::backend::{Answer, FINE, FakeBackend};
 use support::caller::mvc;
 use support::gate::Gate;
-use support::http::{Connection, Request};
+use support::http::Request;
 use support::php::PhpFpm;
 
 /// 1 MiB, as the application makes it.
@@ -88,17 +88,19 @@ async fn a_chunked_upload_arrives_whole() {
 
 #[tokio::test]
 async fn events_arrive_as_they_are_sent() {
-    let site = Site::mvc().await;
-    let mut stream = Connection::open(&site.gate.address).await;
-    stream.send(&site.ios().get("sse/stream/open").to_bytes()).await;
+    let php = PhpFpm::application("mvc");
+    let gate = Gate::with(MVC).upstream(&php.url).start().await;
+    let ios = gate.client("ios", "s3cret");
+    let mut stream = gate.connect().await;
+    stream.send(&ios.get("sse/stream/open").to_bytes()).await;
     let (status, _) = stream.head().await.expect("a head");
     assert_eq!(status, 200);
     for event in ["1", "2", "3"] {
         // The application sends the next event only when it is told that this one was seen.
         let end = format!("data: 消息{event}\n\n");
         assert!(stream.until(end.as_bytes()).await.is_some(), "event {event}");
-        let seen = site.ios().target(&format!("{}&id={event}", mvc("sse/stream/seen")), "sse/stream/seen");
-        site.gate.get(&seen).await.assert_passed();
+        let seen = ios.target(&format!("{}&id={event}", mvc("sse/stream/seen")), "sse/stream/seen");
+        gate.get(&seen).await.assert_passed();
     }
 }
 
