@@ -312,6 +312,12 @@ async fn an_ended_session_stays_ended_when_a_request_was_under_way() {
         assert!(bench.find(out).await.is_none());
         assert_eq!(bench.ending(ended).await, Some(Ending::Admin));
         assert_eq!(bench.listed("7").await, []);
+        if let Some(redis) = &bench.redis {
+            let left: Vec<String> = redis.command(&["KEYS", &format!("*{}", out.to_hex())]);
+            assert!(left.is_empty(), "not even a trace was created");
+        }
+        bench.pass(IDLE + Duration::from_secs(60));
+        assert_eq!(bench.ending(ended).await, Some(Ending::Admin), "a tombstone's life is no session's");
     })
     .await;
 }

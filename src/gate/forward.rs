@@ -101,7 +101,7 @@ impl Gate {
             head: headers::head(inbound, &context, &self.settings.forward),
             is_head: method == "HEAD",
             idempotent: matches!(method, "GET" | "HEAD" | "PUT" | "DELETE" | "OPTIONS"),
-            body,
+            body: headers::body(body, inbound.head.header("Content-Type"), &self.settings.forward),
             response_timeout: load.rule.and_then(|rule| rule.response_timeout),
         };
         let started = Instant::now();
