@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::Context as _;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::{self, Manner};
 use crate::cli::Failure;
@@ -24,6 +25,8 @@ pub fn run(listen: String) -> Result<(), Failure> {
 }
 
 async fn serve(listen: String) -> anyhow::Result<()> {
+    // Caught from the beginning, so that there is no moment at which it ends the demo otherwise.
+    let mut ctrl_c = signal(SignalKind::interrupt()).context("Ctrl-C cannot be caught")?;
     let application = legacy::start().await.context("the built-in application cannot listen")?;
     let loaded = load(listen, application)?;
     let clock = Clock::system();
@@ -33,7 +36,7 @@ async fn serve(listen: String) -> anyhow::Result<()> {
     let address = running.addresses.first().cloned().unwrap_or_default();
     // Whoever reads only the first lines (`| head`) has what they wanted.
     let _ = io::stdout().write_all(tour::lines(&reachable(&address), &today(clock.now())).as_bytes());
-    tokio::signal::ctrl_c().await.context("Ctrl-C cannot be caught")?;
+    ctrl_c.recv().await;
     running.drain().await;
     Ok(())
 }
