@@ -133,6 +133,7 @@ impl Trial {
             user_id: self.user_id.map(str::as_bytes),
             user_token: self.user_token.map(str::as_bytes),
             by_authorization: false,
+            ..Claims::default()
         };
         let case = Case { decided: &decided, claims: &claims, ip: self.ip, user_agent: "app/1" };
         let records = Records { client: self.client, session: self.session };
