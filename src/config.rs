@@ -18,6 +18,7 @@ mod environment;
 mod faults;
 mod file;
 mod reader;
+mod refusal;
 mod resolve;
 mod values;
 mod warn;
