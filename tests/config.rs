@@ -563,4 +563,10 @@ fn check_with_connect_tells_what_does_not_answer() {
 fn a_file_that_cannot_be_read_is_a_fault() {
     let faults = config::load(Path::new("/nonexistent/t.yaml"), &Overrides::default()).unwrap_err();
     assert!(faults[0].to_string().starts_with("/nonexistent/t.yaml: cannot be read: "), "{faults:?}");
+
+    let folder = tempfile::tempdir().unwrap();
+    let name = folder.path().join("t.yaml");
+    fs::write(&name, b"# fine\nmode: \xff\n").unwrap();
+    let faults = config::load(&name, &Overrides::default()).unwrap_err();
+    assert_eq!((faults[0].line, faults[0].what.as_str()), (2, "is not UTF-8"));
 }

@@ -193,6 +193,7 @@ pub(crate) struct Reject {
 
 /// `reject.status`
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = also_as_number)]
 pub(crate) enum Status {
     /// The status that fits the reason.
     #[default]
@@ -201,6 +202,13 @@ pub(crate) enum Status {
     /// Always 200.
     #[serde(rename = "200")]
     Ok,
+}
+
+/// 200 is usually written without quotes.
+fn also_as_number(schema: &mut schemars::Schema) {
+    if let Some(serde_json::Value::Array(values)) = schema.get_mut("oneOf") {
+        values.push(serde_json::json!({"type": "integer", "enum": [200]}));
+    }
 }
 
 /// `reject.language`
