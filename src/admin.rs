@@ -22,7 +22,7 @@ use crate::admin::answer::{Problem, Response};
 use crate::admin::health::Readiness;
 use crate::clock::Clock;
 use crate::secret::Secret;
-use crate::server::{Listen, Listener};
+use crate::server::{Listen, Listener, SocketFile};
 use crate::shutdown::{Phase, Shutdown};
 use crate::store::Store;
 use crate::upstream::Upstream;
@@ -207,7 +207,8 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 enum Socket {
     Tcp(tokio::net::TcpListener),
-    Unix(tokio::net::UnixListener),
+    /// With the socket file, which goes when the listener does.
+    Unix(tokio::net::UnixListener, #[expect(dead_code, reason = "held until the end")] Arc<SocketFile>),
 }
 
 type Place = tokio::sync::OwnedSemaphorePermit;
@@ -216,7 +217,9 @@ impl Socket {
     fn new(listener: Listener) -> io::Result<Self> {
         match listener {
             Listener::Tcp(listener) => tokio::net::TcpListener::from_std(listener).map(Self::Tcp),
-            Listener::Unix(listener, _) => tokio::net::UnixListener::from_std(listener).map(Self::Unix),
+            Listener::Unix(listener, file) => {
+                tokio::net::UnixListener::from_std(listener).map(|listener| Self::Unix(listener, file))
+            }
         }
     }
 
@@ -225,7 +228,7 @@ impl Socket {
         let place = room.clone().acquire_owned().await.map_err(io::Error::other)?;
         let stream: Box<dyn Stream> = match self {
             Self::Tcp(listener) => Box::new(listener.accept().await?.0),
-            Self::Unix(listener) => Box::new(listener.accept().await?.0),
+            Self::Unix(listener, _) => Box::new(listener.accept().await?.0),
         };
         Ok((stream, place))
     }

@@ -1,7 +1,7 @@
 //! What the caller presents: the values of the reserved names, unverified.
 
 use crate::request::Inbound;
-use crate::request::reserved::Places;
+use crate::request::reserved::{Places, bearer};
 
 /// Parameter names of the credentials (`names`), as PHP folds them.
 #[derive(Clone, Debug)]
@@ -59,7 +59,8 @@ impl<'a> Claims<'a> {
         let find = |name: &[u8], header: &str| parameter(inbound, settings.places, name, header);
         let names = &settings.names;
         let named = find(&names.user_token, "X-User-Token");
-        let bearer = if settings.places.header { bearer(inbound) } else { None };
+        let authorization = inbound.head.header("Authorization").filter(|_| settings.places.header);
+        let bearer = authorization.and_then(bearer).filter(|token| !token.is_empty());
         Self {
             client_id: find(&names.client_id, "X-Client-Id"),
             api_token: find(&names.api_token, "X-Api-Token"),
@@ -75,11 +76,4 @@ fn parameter<'a>(inbound: &'a Inbound, places: Places, name: &[u8], header: &str
     let form = || if places.form { inbound.form.text(name) } else { None };
     let header = || if places.header { inbound.head.header(header) } else { None };
     query().or_else(form).or_else(header).filter(|value| !value.is_empty())
-}
-
-/// The token of `Authorization: Bearer TOKEN` (RFC 6750, 2.1).
-fn bearer(inbound: &Inbound) -> Option<&[u8]> {
-    let (scheme, token) = inbound.head.header("Authorization")?.split_at_checked(7)?;
-    let token = token.trim_ascii();
-    (scheme.eq_ignore_ascii_case(b"bearer ") && !token.is_empty()).then_some(token)
 }

@@ -101,11 +101,12 @@ impl Settings {
             cookies: &inbound.cookies,
         };
         reserved.check(&parts)?;
-        read::check_multipart(inbound, reserved)?;
         let decided = self.policy.decide(inbound, reserved)?;
-        if decided.rule.login.is_none() {
+        let login = decided.rule.login.is_some();
+        if !login {
             reserved.check_login_fields(&parts)?;
         }
+        read::check_multipart(inbound, reserved, login)?;
         Ok(decided)
     }
 }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::clock::Clock;
 use crate::ids::{ClientId, UserId};
-use crate::policy::login_rule::{LoginReply, LoginRule, TokenSource};
+use crate::policy::login_rule::{LoginReply, LoginRule, Source, TokenSource};
 use crate::request::Inbound;
 use crate::secret::Secret;
 use crate::store::{self, Ending, HeldCookie, Store};
@@ -56,7 +56,7 @@ pub enum Watched {
 /// Why a login could not be finished.
 #[derive(Debug, thiserror::Error)]
 pub enum Trouble {
-    /// The application broke off, or its answer says success without saying whose.
+    /// The application broke off.
     #[error(transparent)]
     Upstream(#[from] upstream::Fault),
     /// The store failed: the application knows of a login, but no session stands.
@@ -100,14 +100,12 @@ pub async fn watch(
     let mut jar = Vec::new();
     jar::apply(&mut jar, &jar::changes(&reply.headers, &attempt.inbound.target.raw_path, now));
     let judged = Judged { inbound: attempt.inbound, reply: &reply, body: &body, json: json_of(&body), jar: &jar, now };
-    if !judged.succeeded(&attempt.rule.success) {
+    let Some((user, adopted)) = finished(&judged, attempt.rule) else {
         if attempt.rule.hold_cookies {
             reply.headers.remove(SET_COOKIE);
         }
         return Ok(Watched::Failed(Response::from_parts(reply, body)));
-    }
-    let user = judged.user(&attempt.rule.user_id).ok_or_else(|| says_not("who logged in (login.user_id)"))?;
-    let adopted = adopted(&judged, &attempt.rule.user_token)?;
+    };
     let json = judged.json;
     let issued =
         issue::issue(desk.store, desk.clock, desk.sessions, new_session(attempt, user.clone(), adopted, jar)).await?;
@@ -123,17 +121,24 @@ pub async fn watch(
     })
 }
 
-fn says_not(what: &str) -> upstream::Fault {
-    upstream::Fault::Failed(format!("its answer to a login says success, but not {what}"))
-}
-
-fn adopted(judged: &Judged<'_>, source: &TokenSource) -> Result<Option<Secret>, upstream::Fault> {
-    let TokenSource::Json(pointer) = source else { return Ok(None) };
-    let from = crate::policy::login_rule::Source::Json(pointer.clone());
-    match judged.find(&from).filter(|token| !token.is_empty()) {
-        Some(token) => Ok(Some(Secret::new(token))),
-        None => Err(says_not("which token it issued (login.user_token)")),
+/// Who logged in, and the application's own token where the rule adopts it. `None` where the login did not succeed; an answer
+/// that fits the conditions but names nobody is no success either, and most likely a condition too wide.
+fn finished(judged: &Judged<'_>, rule: &LoginRule) -> Option<(UserId, Option<Secret>)> {
+    if !judged.succeeded(&rule.success) {
+        return None;
     }
+    let Some(user) = judged.user(&rule.user_id) else {
+        tracing::warn!("an answer fits login.success, but login.user_id finds nobody in it: taken for a failed login");
+        return None;
+    };
+    let TokenSource::Json(pointer) = &rule.user_token else { return Some((user, None)) };
+    let token = judged.find(&Source::Json(pointer.clone())).filter(|token| !token.is_empty());
+    if token.is_none() {
+        tracing::warn!(
+            "an answer fits login.success, but login.user_token finds no token in it: taken for a failed login"
+        );
+    }
+    token.map(|token| (user, Some(Secret::new(token))))
 }
 
 fn new_session(attempt: &Attempt<'_>, user: UserId, adopted: Option<Secret>, jar: Vec<HeldCookie>) -> NewSession {

@@ -84,9 +84,7 @@ impl Policy {
             Reading::Named(named) => reserved.check_path_rest(&named.rest)?,
             Reading::Nothing | Reading::Unfit(_) => {}
         }
-        if rule.require != Requirement::Public
-            && let Some(rest) = rule.matcher.path.as_ref().and_then(|glob| glob.rest(path))
-        {
+        if let Some(rest) = rule.matcher.path.as_ref().and_then(|glob| glob.rest(path)) {
             reserved.check_path_rest(rest)?;
         }
         let endpoint = rule.endpoint_is.as_ref().or(endpoint).cloned();

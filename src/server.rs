@@ -1,24 +1,41 @@
 //! The public listener: accepts connections, keeps time-outs and bounds, ends gracefully. hyper speaks HTTP; [`wire`] stands between
 //! the socket and hyper and reads every head strictly before hyper sees it.
 
-use std::path::PathBuf;
+use std::convert::Infallible;
+use std::io;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::gate::Gate;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
+
+use crate::gate::{Arrived, Gate};
+use crate::reply::Body;
+use crate::request::address::Peer;
 use crate::request::head::Methods;
-use crate::shutdown::Shutdown;
+use crate::server::listener::{Accepted, Acceptor};
+use crate::server::room::Place;
+use crate::server::slot::Slot;
+use crate::server::wire::Wire;
+use crate::shutdown::{Phase, Shutdown};
 
-pub mod wire;
+mod deadlines;
+mod framing;
+mod listener;
+mod room;
+mod slot;
+mod synthetic;
+mod wire;
 
-/// Where to listen.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Listen {
-    /// `host:port`
-    Tcp(String),
-    /// `unix:/path`
-    Unix(PathBuf),
-}
+pub use listener::{Listen, Listener, SocketFile};
+pub use room::Room;
 
 /// Bounds of connections.
 #[derive(Clone, Debug)]
@@ -30,7 +47,7 @@ pub struct Settings {
     /// `limits.header`, in bytes.
     pub header: usize,
     /// `limits.connections`
-    pub connections: usize,
+    pub connections: Room,
     /// `timeouts.header`: for a whole head, from its first byte (and from accepting, for the first).
     pub header_timeout: Duration,
     /// `timeouts.keep_alive`: between requests.
@@ -41,34 +58,168 @@ pub struct Settings {
     pub drain: Duration,
 }
 
-/// A bound listening socket.
-#[derive(Debug)]
-pub enum Listener {
-    /// TCP.
-    Tcp(std::net::TcpListener),
-    /// Unix.
-    Unix(std::os::unix::net::UnixListener, PathBuf),
-}
+/// Most bytes hyper reads or gathers for writing at once, on one connection.
+const MAX_BUFFER: usize = 32 * 1024;
+/// How long accepting pauses when the process has no file descriptor left; some connection will end meanwhile.
+const OUT_OF_FILES_PAUSE: Duration = Duration::from_millis(50);
+/// How long a connection beyond the limit is kept to take its answer.
+const OVERLOADED_WAIT: Duration = Duration::from_secs(1);
+/// How many of those are kept at once; further ones are closed without an answer.
+const OVERLOADED_AT_ONCE: usize = 256;
+/// The answer to a connection beyond the limit, whatever it asks.
+const OVERLOADED: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
+    Content-Type: application/json; charset=utf-8\r\n\
+    Cache-Control: no-store\r\n\
+    X-Ticketgate-Reason: overloaded\r\n\
+    Retry-After: 1\r\n\
+    Content-Length: 39\r\n\
+    Connection: close\r\n\r\n\
+    {\"code\":0,\"msg\":\"overloaded\",\"data\":[]}";
 
-impl Listener {
-    /// Binds it, not blocking, address reusable, backlog 4096. The error says which address and why.
-    pub fn bind(_listen: &Listen) -> std::io::Result<Self> {
-        todo!()
-    }
-
-    /// What it is bound to: `127.0.0.1:8080` or `unix:/path`.
-    pub fn address(&self) -> String {
-        todo!()
-    }
-
-    /// A second handle on the same socket, for another worker thread.
-    pub fn try_clone(&self) -> std::io::Result<Self> {
-        todo!()
-    }
-}
-
-/// Accepts and serves on the current (single-threaded) runtime until `shutdown` says [`crate::shutdown::Phase::Draining`], then finishes what is
+/// Accepts and serves on the current (single-threaded) runtime until `shutdown` says [`Phase::Draining`], then finishes what is
 /// under way until it says `Stopped`. One call per worker thread and listener.
-pub async fn serve(_listener: Listener, _gate: Arc<Gate>, _settings: Arc<Settings>, _shutdown: Shutdown) {
-    todo!()
+pub async fn serve(listener: Listener, gate: Arc<Gate>, settings: Arc<Settings>, shutdown: Shutdown) {
+    let handler = move |arrived| {
+        let gate = Arc::clone(&gate);
+        async move { gate.answer(arrived).await }
+    };
+    serve_with(listener, handler, settings, shutdown).await;
+}
+
+/// [`serve`] with any handler in place of the gate.
+pub async fn serve_with<H, F>(listener: Listener, handler: H, settings: Arc<Settings>, shutdown: Shutdown)
+where
+    H: Fn(Arrived) -> F + Send + Sync + 'static,
+    F: Future<Output = Response<Body>> + Send + 'static,
+{
+    let acceptor = match listener.into_acceptor() {
+        Ok(acceptor) => acceptor,
+        Err(error) => return tracing::error!(%error, "cannot accept connections"),
+    };
+    let (alive, mut all_gone) = mpsc::channel::<Infallible>(1);
+    let overloaded = Room::for_connections(OVERLOADED_AT_ONCE);
+    let worker = Arc::new(Worker { handler, settings, shutdown, overloaded, alive });
+    worker.accept_until_draining(acceptor).await;
+    drop(worker);
+    // Every connection holds the worker and with it the sending side, so this ends with the last of them.
+    let _ = all_gone.recv().await;
+}
+
+/// What the connections of one listener share.
+struct Worker<H> {
+    handler: H,
+    settings: Arc<Settings>,
+    shutdown: Shutdown,
+    overloaded: Room,
+    #[expect(dead_code, reason = "dropped with the last connection, which is how the listener's end learns of it")]
+    alive: mpsc::Sender<Infallible>,
+}
+
+impl<H, F> Worker<H>
+where
+    H: Fn(Arrived) -> F + Send + Sync + 'static,
+    F: Future<Output = Response<Body>> + Send + 'static,
+{
+    async fn accept_until_draining(self: &Arc<Self>, acceptor: Acceptor) {
+        let mut shutdown = self.shutdown.clone();
+        let mut draining = pin!(shutdown.reached(Phase::Draining));
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = &mut draining => return,
+                accepted = acceptor.accept() => accepted,
+            };
+            match accepted {
+                Ok(Accepted::Tcp(stream, peer)) => self.admit(stream, peer),
+                Ok(Accepted::Unix(stream, peer)) => self.admit(stream, peer),
+                Err(error) if concerns_one_connection(&error) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    sleep(OUT_OF_FILES_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn admit<IO: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self: &Arc<Self>, io: IO, peer: Peer) {
+        if let Some(place) = self.settings.connections.enter() {
+            tokio::spawn(Arc::clone(self).serve_connection(io, peer, place));
+        } else if let Some(place) = self.overloaded.enter() {
+            tokio::spawn(turn_away(io, place));
+        }
+    }
+
+    async fn serve_connection<IO>(self: Arc<Self>, io: IO, peer: Peer, _place: Place)
+    where
+        IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let slot = Slot::default();
+        let wire = Wire::new(io, slot.clone(), Arc::clone(&self.settings));
+        let service = service_fn(|request: Request<Incoming>| self.answer(&slot, request, peer));
+        let mut connection = pin!(protocol().serve_connection(TokioIo::new(wire), service));
+        let mut shutdown = self.shutdown.clone();
+        let ended = tokio::select! {
+            // The connection first, so that one just accepted waits for its head before it is asked to end.
+            biased;
+            ended = connection.as_mut() => Some(ended),
+            () = shutdown.reached(Phase::Draining) => None,
+        };
+        let ended = match ended {
+            Some(ended) => ended,
+            None => {
+                if !slot.drain() {
+                    connection.as_mut().graceful_shutdown();
+                }
+                tokio::select! {
+                    ended = connection => ended,
+                    () = shutdown.reached(Phase::Stopped) => Ok(()),
+                }
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "a connection broke");
+        }
+    }
+
+    /// Boxed, so that a connection between requests does not keep the room that answering one takes.
+    fn answer(&self, slot: &Slot, request: Request<Incoming>, peer: Peer) -> Answer {
+        let arrived = Arrived { head: slot.take(), body: request.into_body(), peer };
+        let answer = (self.handler)(arrived);
+        Box::pin(async move { Ok(answer.await) })
+    }
+}
+
+type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+/// How hyper speaks. No time-outs: those are the wire's. No `pipeline_flush`: with it hyper gathers bodies without bound
+/// while a client does not read.
+fn protocol() -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .half_close(true)
+        .keep_alive(true)
+        .title_case_headers(true)
+        .header_read_timeout(None)
+        .max_buf_size(MAX_BUFFER)
+        .writev(true);
+    builder
+}
+
+fn concerns_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
+/// Answers without reading, then waits a moment for the client to close: closing before it has sent its request would reset the
+/// connection, and the answer with it.
+async fn turn_away<IO: AsyncRead + AsyncWrite + Unpin>(mut io: IO, _place: Place) {
+    let answered = async {
+        io.write_all(OVERLOADED).await?;
+        io.shutdown().await?;
+        let mut scratch = [0; 1024];
+        while io.read(&mut scratch).await? > 0 {}
+        io::Result::Ok(())
+    };
+    // It is gone either way.
+    let _ = timeout(OVERLOADED_WAIT, answered).await;
 }

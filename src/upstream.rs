@@ -126,7 +126,7 @@ impl Upstream {
         let lease = self.pool.lease().await?;
         let patience = response_timeout.unwrap_or(self.pool.settings().response_timeout);
         let mut sending = Sending::new(head, body);
-        let mut connection = match lease.idle(!idempotent) {
+        let mut connection = match lease.idle() {
             Some(connection) => connection,
             None => lease.connect().await?,
         };
@@ -139,6 +139,7 @@ impl Upstream {
                 Err(broken) => return Err(broken.into()),
             }
         };
+        sending.settle();
         let ReplyHead { response, framing, keep_alive } = reply;
         let flow = Flow { connection, sending, framing, keep_alive, lease };
         Ok(response.map(|()| ResponseBody::begin(flow)))

@@ -12,6 +12,7 @@ use ticketgate::store::{ClientRecord, Ending, Found, Question};
 use crate::support::{Admin, Answer, Setting, TOKEN};
 
 #[path = "support/admin.rs"]
+#[expect(dead_code, reason = "test crates use a part of it each")]
 mod support;
 
 #[test]

@@ -54,7 +54,7 @@ fn run_with_input(mut command: Command, input: &str) -> Said {
 /// A command on a running gate.
 fn on(admin: &Admin, arguments: &[&str]) -> Command {
     let mut command = command(arguments);
-    command.env("TICKETGATE_ADMIN", format!("http://{}", admin.address)).env("TICKETGATE_ADMIN_TOKEN", TOKEN);
+    command.env("TICKETGATE_ADMIN", &admin.address).env("TICKETGATE_ADMIN_TOKEN", TOKEN);
     command
 }
 
@@ -254,6 +254,14 @@ fn an_unreachable_gate_is_said_with_what_to_look_at() {
 
     let said = run(&["client", "list", "--admin", "unix:/nowhere/admin.sock"]);
     assert!(said.code == 1 && said.err.contains("cannot reach unix:/nowhere/admin.sock: no such file"), "{said:?}");
+}
+
+#[test]
+fn a_gate_is_reached_over_a_socket_of_the_file_system() {
+    let directory = tempfile::tempdir().unwrap();
+    let admin = Admin::on_socket(&directory.path().join("admin.sock"));
+    let said = ask(&admin, &["client", "list"]);
+    assert!(said.code == 0 && said.out.contains("ios"), "{said:?}");
 }
 
 #[test]

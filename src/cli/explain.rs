@@ -37,9 +37,10 @@ pub struct ExplainArgs {
 /// Prints the explanation.
 pub fn run(args: &ExplainArgs) -> Result<(), Failure> {
     let settings = load(&args.config, &Overrides::default())?.settings;
-    let head = head(args).map_err(|wrong| Failure::Usage(format!("{wrong:#}")))?;
-    let head = Head::parse(head.into(), &settings.server.methods);
-    let explanation = settings.gate.explain(head, args.form.as_deref());
+    let form = args.form.as_deref();
+    let head =
+        head(&args.method, &args.target, &args.headers, form).map_err(|wrong| Failure::Usage(wrong.to_string()))?;
+    let explanation = settings.gate.explain(Head::parse(head.into(), &settings.server.methods), form);
     if args.json {
         return Ok(say_json(&serde_json::to_value(&explanation)?)?);
     }
@@ -53,40 +54,31 @@ pub(super) fn endpoint(
     target: &str,
     form: Option<&str>,
 ) -> anyhow::Result<Option<Endpoint>> {
-    let head = format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    let head = Head::parse(head.into(), &settings.server.methods);
+    let head = Head::parse(head(method, target, &[], form)?.into(), &settings.server.methods);
     let inbound = settings.gate.read_offline(head, form)?;
     let decided =
         settings.gate.decide(&inbound).map_err(|refusal| anyhow!("{}: {}", refusal.reason.name(), refusal.detail))?;
     Ok(decided.endpoint)
 }
 
-/// The request's head as a client would send it.
-fn head(args: &ExplainArgs) -> anyhow::Result<Vec<u8>> {
-    let mut lines = vec![format!("{} {} HTTP/1.1", args.method, args.target)];
-    for header in &args.headers {
-        if !header.contains(':') {
-            bail!("-H '{header}': give 'NAME: VALUE'");
-        }
-        lines.push(header.clone());
+/// The request's head as a client would send it: what was given, and what is needed besides.
+fn head(method: &str, target: &str, headers: &[String], form: Option<&str>) -> anyhow::Result<Vec<u8>> {
+    if let Some(odd) = headers.iter().find(|header| !header.contains(':')) {
+        bail!("-H '{odd}': give 'NAME: VALUE'");
     }
-    let given = |name: &str| {
-        let named = |header: &String| header.split(':').next().is_some_and(|found| found.eq_ignore_ascii_case(name));
-        args.headers.iter().any(named)
-    };
-    if !given("host") {
-        lines.push("Host: localhost".to_owned());
+    let mut lines = vec![format!("{method} {target} HTTP/1.1")];
+    lines.extend_from_slice(headers);
+    let mut needed = vec![("Host", "localhost".to_owned())];
+    if let Some(form) = form {
+        needed.push(("Content-Type", "application/x-www-form-urlencoded".to_owned()));
+        needed.push(("Content-Length", form.len().to_string()));
     }
-    if let Some(form) = &args.form {
-        if !given("content-type") {
-            lines.push("Content-Type: application/x-www-form-urlencoded".to_owned());
-        }
-        if !given("content-length") && !given("transfer-encoding") {
-            lines.push(format!("Content-Length: {}", form.len()));
-        }
-    }
+    let names =
+        |header: &String, name: &str| header.split(':').next().is_some_and(|found| found.eq_ignore_ascii_case(name));
+    needed.retain(|(name, _)| !headers.iter().any(|header| names(header, name)));
+    lines.extend(needed.into_iter().map(|(name, value)| format!("{name}: {value}")));
     if lines.iter().any(|line| line.contains(['\r', '\n'])) {
-        bail!("a line break within the request would make it two");
+        bail!("a line break within a request would make it two");
     }
     Ok(format!("{}\r\n\r\n", lines.join("\r\n")).into_bytes())
 }
@@ -103,9 +95,11 @@ fn written(explanation: &Explanation) -> Result<String, std::fmt::Error> {
         }
     }
     let mut fact = |label: &str, value: &str| writeln!(text, "  {label:12}{value}");
-    fact("path", &explanation.path)?;
-    fact("endpoint", explanation.endpoint.as_deref().unwrap_or("none"))?;
+    if !explanation.path.is_empty() {
+        fact("path", &explanation.path)?;
+    }
     if let Some(rule) = &explanation.rule {
+        fact("endpoint", explanation.endpoint.as_deref().unwrap_or("none"))?;
         fact("rule", rule)?;
     }
     if let Some(requirement) = &explanation.requirement {
@@ -128,4 +122,55 @@ fn line(shown: &Shown) -> String {
 
 fn missing(names: &[&str]) -> String {
     if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(name: &str, value: Option<&str>, redacted: bool) -> Shown {
+        Shown { name: name.to_owned(), value: value.map(str::to_owned), redacted }
+    }
+
+    #[test]
+    fn a_head_is_completed_with_what_was_not_given() {
+        let text = |headers: &[&str], form| {
+            let headers: Vec<String> = headers.iter().map(ToString::to_string).collect();
+            head("POST", "/", &headers, form).map(|head| String::from_utf8(head).unwrap())
+        };
+        assert_eq!(text(&[], None).unwrap(), "POST / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        let form = "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 3\r\n\r\n";
+        assert_eq!(text(&["host: a"], Some("a=1")).unwrap(), format!("POST / HTTP/1.1\r\nhost: a\r\n{form}"));
+        assert!(text(&["no header"], None).is_err());
+        assert!(text(&["A: b\r\nC: d"], None).is_err());
+    }
+
+    #[test]
+    fn an_explanation_reads_from_what_php_sees_to_what_is_missing() {
+        let explanation = Explanation {
+            path: "/index.php".to_owned(),
+            query: vec![shown("mod", Some("user"), false), shown("api_token", None, true), shown("a", None, false)],
+            cookies: vec![shown("lang", Some("en"), false)],
+            endpoint: Some("user/info/get".to_owned()),
+            rule: Some("user".to_owned()),
+            requirement: Some("user"),
+            missing: vec!["user_id", "user_token"],
+            ..Explanation::default()
+        };
+        let expected = [
+            "  $_GET       mod = user",
+            "              api_token = [redacted]",
+            "              a = (an array)",
+            "  $_COOKIE    lang = en",
+            "  path        /index.php",
+            "  endpoint    user/info/get",
+            "  rule        user",
+            "  requires    user",
+            "  missing     user_id, user_token",
+        ];
+        assert_eq!(written(&explanation).unwrap(), expected.join("\n"));
+        let why = "user_id in query and cookie".to_owned();
+        let refused = Explanation { refused: Some(Refused { reason: "ambiguous", why }), ..Explanation::default() };
+        assert_eq!(written(&refused).unwrap(), "  refused     ambiguous: user_id in query and cookie");
+    }
 }

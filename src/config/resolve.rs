@@ -87,7 +87,7 @@ fn server(file: &File, faults: &mut Faults) -> Option<server::Settings> {
         listen: listen?,
         methods: rules::methods(&file.rules),
         header: usize::try_from(header?).ok()?,
-        connections: connections?,
+        connections: server::Room::for_connections(connections?),
         header_timeout: header_timeout?,
         keep_alive: keep_alive?,
         write: write?,

@@ -25,7 +25,7 @@ impl Gate {
         inbound.body = match (framing, kind) {
             (Framing::Empty, _) => Body::Empty,
             (_, BodyKind::Form) => self.read_form(&mut inbound, arrived.body).await?,
-            (_, BodyKind::Multipart) => self.read_multipart(framing, arrived.body).await?,
+            (_, BodyKind::Multipart) => self.read_multipart(&inbound, arrived.body).await?,
             (Framing::Length(_), BodyKind::Opaque) => {
                 Body::Streaming(Box::new(Streaming::new(arrived.body, framing, reading.limits)?))
             }
@@ -49,11 +49,13 @@ impl Gate {
 
     /// A multipart body within the limit is looked through before anybody sees it (see [`check_multipart`]); a longer one as it
     /// streams, broken off before a part that it must not hold.
-    async fn read_multipart(&self, framing: Framing, rest: Incoming) -> Result<Body, Unreadable> {
+    async fn read_multipart(&self, inbound: &Inbound, rest: Incoming) -> Result<Body, Unreadable> {
         let reading = &self.settings.reading;
-        Ok(match gathered(rest, framing, reading.limits).await? {
+        // No rule is known yet, so a login's fields are looked for as well: a login is no upload.
+        let scan = Scan::for_request(&reading.reserved, &inbound.query, false);
+        Ok(match gathered(rest, inbound.head.framing(), reading.limits).await? {
             Body::Streaming(streaming) if self.settings.mode == Mode::Enforce => {
-                Body::Streaming(Box::new(streaming.watched_by(Scan::new(&reading.reserved))))
+                Body::Streaming(Box::new(streaming.watched_by(scan)))
             }
             body => body,
         })
@@ -92,13 +94,13 @@ async fn gathered(rest: Incoming, framing: Framing, limits: Limits) -> Result<Bo
 }
 
 /// Refuses a gathered multipart body in which a reserved name could be read.
-pub(super) fn check_multipart(inbound: &Inbound, reserved: &Reserved) -> Result<(), Unreadable> {
+pub(super) fn check_multipart(inbound: &Inbound, reserved: &Reserved, login: bool) -> Result<(), Unreadable> {
     let Some(bytes) = inbound.gathered() else { return Ok(()) };
     if inbound.head.method() != "POST" || BodyKind::of(inbound.head.header("Content-Type")) != BodyKind::Multipart {
         return Ok(());
     }
     let ambiguous = |name: Vec<u8>| Unreadable::Ambiguous(format!("{} in a multipart body", name.escape_ascii()));
-    let mut scan = Scan::new(reserved);
+    let mut scan = Scan::for_request(reserved, &inbound.query, login);
     // PHP reads a part's head that the end of the body cuts off as if it were whole.
     scan.feed(bytes).and_then(|_| scan.feed(b"\r\n\r\n")).map(|_| ()).map_err(ambiguous)
 }

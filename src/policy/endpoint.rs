@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::policy::template::{Part, Template};
 use crate::request::php::url_decode;
-use crate::request::target::{Lenient, decode_path};
+use crate::request::target::{Lenient, check_decoded};
 use crate::request::{Inbound, Unreadable};
 
 /// Module, controller, action: the decoded bytes as sent.
@@ -264,13 +264,9 @@ fn query_path(inbound: &Inbound, name: &[u8]) -> Result<Option<Vec<u8>>, Unreada
             None => return Ok(None),
         }
     };
-    let holds = |what: &str| Unreadable::Malformed(format!("the path in {} {what}", name.escape_ascii()));
-    if text.contains(&b'%') {
-        return Err(holds("is encoded twice"));
-    }
     let rooted = if text.starts_with(b"/") { text } else { [b"/", text.as_slice()].concat() };
-    match decode_path(&rooted, Lenient::default()) {
-        Ok((path, _)) => Ok(Some(path.strip_suffix(b"/").map(<[u8]>::to_vec).unwrap_or(path))),
-        Err(_) => Err(holds("cannot be read in one way only")),
+    match check_decoded(&rooted, Lenient::default()) {
+        Ok(_) => Ok(Some(rooted.strip_suffix(b"/").map(<[u8]>::to_vec).unwrap_or(rooted))),
+        Err(why) => Err(Unreadable::Malformed(format!("{} holds a path, and {why}", name.escape_ascii()))),
     }
 }

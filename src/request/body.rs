@@ -60,7 +60,7 @@ impl Body {
             Self::Gathered(bytes) => Some(bytes.len() as u64),
             Self::Streaming(streaming) => {
                 streaming.limits.body = streaming.limits.body.min(limit);
-                streaming.length
+                Some(streaming.length.unwrap_or(streaming.received))
             }
         };
         if known.is_some_and(|known| known > limit) { Err(too_large(limit)) } else { Ok(()) }

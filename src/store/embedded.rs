@@ -70,6 +70,10 @@ impl Embedded {
     /// A store in a file: reads it, and starts the thread that writes to it.
     pub(super) fn file(path: &Path, codec: Arc<Codec>, clock: Clock, timeout: Duration) -> Result<Self, Fault> {
         let (file, loaded) = file::File::open(path, codec, clock.now())?;
+        Self::over(file, loaded, clock, timeout)
+    }
+
+    fn over(file: file::File, loaded: file::Loaded, clock: Clock, timeout: Duration) -> Result<Self, Fault> {
         let shared = Arc::new(Shared { state: Mutex::new(State::durable(loaded)), work: Condvar::new() });
         let thread = queue::write_behind(Arc::clone(&shared), file, clock.clone())?;
         let writer = Writer { shared: Arc::clone(&shared), thread: Mutex::new(Some(thread)) };

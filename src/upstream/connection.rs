@@ -51,24 +51,15 @@ impl Connection {
         Ok(Self { stream, input: BytesMut::new(), reused: false, room: LITTLE_ROOM, _open: open })
     }
 
-    /// Whether nothing has happened on it while it was idle: neither an end nor bytes that nobody asked for.
-    ///
-    /// What the runtime has not been told of yet is overlooked; `thoroughly` asks the operating system itself.
-    pub(super) fn is_quiet(&self, thoroughly: bool) -> bool {
-        let mut byte = [0];
-        let read = match &self.stream {
-            Stream::Tcp(stream) => stream.try_read(&mut byte),
-            Stream::Unix(stream) => stream.try_read(&mut byte),
-        };
-        would_block(&read) && (!thoroughly || would_block(&self.peek()))
-    }
-
-    fn peek(&self) -> io::Result<usize> {
+    /// Whether nothing has happened on it while it was idle: neither an end nor bytes that nobody asked for, which would pass for
+    /// the next reply. Asks the operating system itself, since the runtime may not have been told yet.
+    pub(super) fn is_quiet(&self) -> bool {
         let mut byte = [MaybeUninit::uninit()];
-        match &self.stream {
+        let peeked = match &self.stream {
             Stream::Tcp(stream) => SockRef::from(stream).peek(&mut byte),
             Stream::Unix(stream) => SockRef::from(stream).peek(&mut byte),
-        }
+        };
+        matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 
     /// Reads more into `input`; 0 is the end. The room grows with replies that fill it.
@@ -103,8 +94,4 @@ impl Connection {
             self.room = LITTLE_ROOM;
         }
     }
-}
-
-fn would_block(result: &io::Result<usize>) -> bool {
-    matches!(result, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
 }

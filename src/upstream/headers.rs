@@ -10,8 +10,9 @@ use crate::clock::Timestamp;
 use crate::ids::{ClientId, RequestId, UserId};
 use crate::request::Inbound;
 use crate::request::address::Origin;
+use crate::request::body::Body;
 use crate::request::headers::{is_hop_by_hop, may_be_named_by_connection, may_pass};
-use crate::request::php::{fold_name, url_decode};
+use crate::request::php::{BodyKind, fold_name, url_decode};
 use crate::request::reserved::{Kind, Name, Places, Reserved};
 use crate::secret::Secret;
 use crate::upstream::HostHeader;
@@ -82,6 +83,19 @@ pub fn without_credentials<'a>(raw: &'a [u8], reserved: &Reserved, place: impl F
         let found = folded.and_then(|(name, _)| reserved.find(&name));
         found.is_some_and(|name| places(name).is_some_and(&place))
     })
+}
+
+/// The body as the application gets it: where credentials are hidden, an urlencoded form that was gathered goes without them.
+pub fn body(body: Body, content_type: Option<&[u8]>, settings: &Settings) -> Body {
+    match body {
+        Body::Gathered(form) if settings.hide_credentials && BodyKind::of(content_type) == BodyKind::Form => {
+            match without_credentials(&form, &settings.reserved, |places| places.form) {
+                Cow::Borrowed(_) => Body::Gathered(form),
+                Cow::Owned(rest) => Body::Gathered(rest.into()),
+            }
+        }
+        other => other,
+    }
 }
 
 /// Where a credential may stand; `None` for other names.

@@ -130,10 +130,10 @@ impl Shared {
 
 impl Lease {
     /// A pooled connection that nothing has happened on since its last reply. Those that something happened on are closed.
-    pub(super) fn idle(&self, thoroughly: bool) -> Option<Connection> {
+    pub(super) fn idle(&self) -> Option<Connection> {
         let list = &self.pool.list;
         std::iter::from_fn(|| list.take_latest(self.pool.settings().idle_timeout))
-            .find(|connection| connection.is_quiet(thoroughly))
+            .find(|connection| connection.is_quiet())
     }
 
     pub(super) async fn connect(&self) -> Result<Connection, Fault> {
@@ -173,7 +173,7 @@ impl List {
     /// Closes what lies too long, or was closed from the other side. Returns when the next one is due; `None` where none is left.
     fn prune(&self, idle_timeout: Duration) -> Option<Instant> {
         let mut idle = locked(&self.idle);
-        idle.retain(|one| one.since.elapsed() < idle_timeout && one.connection.is_quiet(false));
+        idle.retain(|one| one.since.elapsed() < idle_timeout && one.connection.is_quiet());
         let due = idle.first().map(|oldest| oldest.since + idle_timeout);
         if due.is_none() {
             self.tended.store(false, Ordering::Release);

@@ -80,6 +80,11 @@ impl Sending {
         !self.begun
     }
 
+    /// Lets go of what was kept to be sent again.
+    pub(super) fn settle(&mut self) {
+        self.again = [Bytes::new(), Bytes::new()];
+    }
+
     /// Whether any byte may have reached the application.
     pub(super) fn taken(&self) -> bool {
         self.taken

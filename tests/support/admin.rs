@@ -3,7 +3,8 @@
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -13,11 +14,12 @@ use ticketgate::admin::{self, Parts};
 use ticketgate::clock::Clock;
 use ticketgate::ids::ClientId;
 use ticketgate::secret::Secret;
-use ticketgate::server::Listener;
+use ticketgate::server::{Listen, Listener};
 use ticketgate::shutdown::{self, Phase, Trigger};
 use ticketgate::store::record::{Algorithm, LiveSecret};
 use ticketgate::store::{self, Location, Store};
 use ticketgate::upstream::{self, Address, HostHeader, Upstream};
+use ticketgate::verify::client_token::Recipe;
 use ticketgate::verify::{FileClient, SessionSettings};
 
 /// What opens the API.
@@ -25,7 +27,7 @@ pub const TOKEN: &str = "operator-token";
 
 /// An admin listener in this process, on a thread of its own.
 pub struct Admin {
-    /// `127.0.0.1:PORT`
+    /// `127.0.0.1:PORT` or `unix:PATH`
     pub address: String,
     pub clock: Clock,
     pub store: Store,
@@ -66,10 +68,18 @@ impl Admin {
     }
 
     pub fn with(setting: Setting) -> Self {
+        Self::on(&Listen::Tcp("127.0.0.1:0".to_owned()), setting)
+    }
+
+    /// The usual one, on a socket in the file system.
+    pub fn on_socket(path: &Path) -> Self {
+        Self::on(&Listen::Unix(path.to_owned()), Setting::default())
+    }
+
+    fn on(listen: &Listen, setting: Setting) -> Self {
+        let listener = Listener::bind(listen).expect("a free place to listen");
+        let address = listener.address();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        listener.set_nonblocking(true).expect("a listener that does not block");
-        let address = listener.local_addr().expect("an address").to_string();
         let clock = Clock::movable();
         let store = runtime.block_on(Store::open(&memory(), clock.clone())).expect("a memory store");
         let (trigger, shutdown) = shutdown::channel();
@@ -83,7 +93,7 @@ impl Admin {
             shutdown: shutdown.clone(),
         };
         let admin = Arc::new(admin::Admin::new(parts));
-        let serve = async move { admin::serve(Listener::Tcp(listener), admin, shutdown).await.expect("served") };
+        let serve = async move { admin::serve(listener, admin, shutdown).await.expect("served") };
         let thread = std::thread::spawn(move || runtime.block_on(serve));
         Self { address, clock, store, trigger, thread: Some(thread) }
     }
@@ -171,7 +181,7 @@ fn file_client() -> FileClient {
         secrets: vec![LiveSecret { secret: Secret::new("s3cret-of-the-file"), until: None }],
         algorithms: vec![Algorithm::Md5],
         endpoints: vec!["*".to_owned()],
-        token: ticketgate::verify::client_token::Recipe::default(),
+        token: Recipe::default(),
         date_format: "%Y-%m-%d".to_owned(),
     }
 }

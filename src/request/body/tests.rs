@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
 use super::*;
+use crate::request::reserved::{Kind, Name, Places, Reserved};
 
 const LIMITS: Limits = Limits { form: 1000, body: 5000, idle: Duration::from_secs(30), rate: 100 };
 
@@ -77,6 +78,16 @@ async fn a_body_over_its_limit_is_too_large() {
     client.write_all(format!("1389\r\n{}\r\n", "x".repeat(0x1389)).as_bytes()).await.unwrap();
     let mut streaming = Streaming::new(body, Framing::Chunked, LIMITS).unwrap();
     assert!(matches!(drain(&mut streaming).await, Err(Unreadable::TooLarge(_))));
+}
+
+#[tokio::test]
+async fn a_lower_bound_counts_what_was_gathered_before_it_was_known() {
+    let (body, mut client) = arriving("Transfer-Encoding: chunked").await;
+    client.write_all(b"5\r\nhello\r\n5\r\nworld\r\n0\r\n\r\n").await.unwrap();
+    let streaming = gather(body, Framing::Chunked, 7, LIMITS).await.unwrap().unwrap_err();
+    let mut body = Body::Streaming(Box::new(streaming));
+    assert!(body.limit_to(10).is_ok());
+    assert!(matches!(body.limit_to(9), Err(Unreadable::TooLarge(_))));
 }
 
 #[tokio::test]
@@ -161,4 +172,43 @@ fn only_cleared_bytes_pass() {
     assert_eq!(held.pass().unwrap(), "rld");
     assert!(held.is_empty());
     assert_eq!(held.pass(), None);
+}
+
+/// What passes of a multipart body that comes in pieces of seven bytes, and how it ends.
+async fn watched(text: &'static str) -> (String, Option<Unreadable>) {
+    let kind = Kind::Endpoint { places: Places::default() };
+    let reserved = Reserved::new(vec![Name { name: b"mod".to_vec(), header: None, kind }], false);
+    let (body, mut client) = arriving(&format!("Content-Length: {}", text.len())).await;
+    tokio::spawn(async move {
+        for piece in text.as_bytes().chunks(7) {
+            client.write_all(piece).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+        pending::<()>().await;
+    });
+    let streaming = Streaming::new(body, Framing::Length(text.len() as u64), LIMITS).unwrap();
+    let mut streaming = streaming.watched_by(Scan::new(&reserved));
+    let mut passed = Vec::new();
+    loop {
+        match poll_fn(|context| streaming.poll_next(context)).await {
+            Some(Ok(bytes)) => passed.extend_from_slice(&bytes),
+            end => return (String::from_utf8(passed).unwrap(), end.and_then(Result::err)),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_watched_body_is_broken_off_before_a_reserved_part_and_passes_whole_otherwise() {
+    let harmless = "--b\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\nmod and name=\"mod\"\r\n--b--\r\n";
+    assert_eq!(watched(harmless).await, (harmless.to_owned(), None));
+
+    let ambiguous = Some(Unreadable::Ambiguous("mod in a multipart body".to_owned()));
+    for bad in [
+        "--b\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n--b\r\nContent-Disposition: form-data; name=\"mod\"\r\n\r\nx",
+        "--b\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n--b\r\nContent-Disposition: form-data; name=\"mod\"",
+    ] {
+        let (passed, end) = watched(bad).await;
+        assert_eq!(end, ambiguous, "{bad:?}");
+        assert!(!passed.contains("mod") && passed.contains("name=\"a\""), "{passed:?}");
+    }
 }

@@ -34,8 +34,11 @@ pub(super) struct File {
     codec: Arc<Codec>,
     /// `None` after a failed write: redb must be opened anew then.
     database: Option<Database>,
-    open: fn(&Path) -> Result<Database, DatabaseError>,
+    open: Opener,
 }
+
+/// Opens or creates the database at a path.
+type Opener = Box<dyn Fn(&Path) -> Result<Database, DatabaseError> + Send>;
 
 /// What a file held.
 #[derive(Debug, Default)]
@@ -66,15 +69,10 @@ pub(super) struct Write<'a> {
 impl File {
     /// Opens or creates a file, locks it, and reads it whole. What it cannot read it leaves as it is.
     pub(super) fn open(path: &Path, codec: Arc<Codec>, now: Timestamp) -> Result<(Self, Loaded), Fault> {
-        Self::open_with(path, codec, now, open_database)
+        Self::open_with(path, codec, now, Box::new(open_database))
     }
 
-    fn open_with(
-        path: &Path,
-        codec: Arc<Codec>,
-        now: Timestamp,
-        open: fn(&Path) -> Result<Database, DatabaseError>,
-    ) -> Result<(Self, Loaded), Fault> {
+    fn open_with(path: &Path, codec: Arc<Codec>, now: Timestamp, open: Opener) -> Result<(Self, Loaded), Fault> {
         let mut file = Self { path: path.into(), codec, database: None, open };
         let loaded = file.guarded(|file| file.load(now))?;
         Ok((file, loaded))
@@ -250,3 +248,6 @@ fn open_database(path: &Path) -> Result<Database, DatabaseError> {
         std::fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
     Database::builder().create_file(file)
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,8 +4,10 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, IntoConnectionInfo, Pipeline, ProtocolVersion, RedisError, Value};
+use redis::aio::{MultiplexedConnection, SendError};
+use redis::{
+    AsyncConnectionConfig, Client, IntoConnectionInfo, Pipeline, ProtocolVersion, PushInfo, PushKind, RedisError, Value,
+};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -39,8 +41,8 @@ struct State {
     phase: Phase,
     /// Failures since the last answer.
     failures: u32,
-    /// Connections made so far: tells a late complaint from one about the present connection.
-    made: u64,
+    /// Attempts to connect so far; they number connections, which tells a late complaint from one about the present connection.
+    attempts: u64,
 }
 
 #[derive(Default)]
@@ -109,12 +111,12 @@ impl Link {
             }
             Ok(Err(error)) => {
                 let fault = self.0.fault(&error);
-                self.0.lost(&connection, &fault);
+                self.0.lost(connection.number, &fault);
                 Err(fault)
             }
             // What comes late on this connection is nobody's answer any more.
             Err(_) => {
-                self.0.lost(&connection, &Fault::TimedOut);
+                self.0.lost(connection.number, &Fault::TimedOut);
                 Err(Fault::TimedOut)
             }
         }
@@ -141,10 +143,11 @@ impl Link {
         }
         let (ending, attempt) = watch::channel(());
         state.phase = Phase::Connecting(attempt.clone());
-        let inner = Arc::clone(&self.0);
+        state.attempts += 1;
+        let (inner, number) = (Arc::clone(&self.0), state.attempts);
         // On its own, so that it goes on when the operation that needed it first gives up.
         tokio::spawn(async move {
-            inner.connect().await;
+            inner.connect(number).await;
             drop(ending);
         });
         Found::Connecting(attempt)
@@ -152,14 +155,21 @@ impl Link {
 }
 
 impl Inner {
-    async fn connect(&self) {
+    async fn connect(self: &Arc<Self>, number: u64) {
+        let inner = Arc::downgrade(self);
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(None)
             .set_response_timeout(None)
-            .set_pipeline_buffer_size(1024);
+            .set_pipeline_buffer_size(1024)
+            .set_push_sender(move |push: PushInfo| {
+                if let (PushKind::Disconnection, Some(inner)) = (push.kind, inner.upgrade()) {
+                    inner.lost(number, &Fault::Failed(format!("{}: closed the connection", inner.address)));
+                }
+                Ok::<(), SendError>(())
+            });
         let attempt = self.client.get_multiplexed_async_connection_with_config(&config);
         let fault = match timeout(self.timeout, attempt).await {
-            Ok(Ok(line)) => return self.connected(line),
+            Ok(Ok(line)) => return self.connected(line, number),
             Ok(Err(error)) => self.fault(&error),
             Err(_) => Fault::TimedOut,
         };
@@ -169,17 +179,15 @@ impl Inner {
         state.phase = Phase::Waiting { until: Instant::now() + wait(state.failures), fault };
     }
 
-    fn connected(&self, line: MultiplexedConnection) {
-        let mut state = lock(&self.state);
-        state.made += 1;
-        state.phase = Phase::Up(Connection { line, number: state.made, since: Instant::now() });
+    fn connected(&self, line: MultiplexedConnection, number: u64) {
+        lock(&self.state).phase = Phase::Up(Connection { line, number, since: Instant::now() });
     }
 
     /// Drops a connection that failed, unless that has happened already. The first failure after an answer is met by connecting
     /// at once, further ones by waiting.
-    fn lost(&self, connection: &Connection, fault: &Fault) {
+    fn lost(&self, number: u64, fault: &Fault) {
         let mut state = lock(&self.state);
-        if !state.is_up(connection) {
+        if !state.is_up(number) {
             return;
         }
         self.complain(&state, fault);
@@ -192,7 +200,7 @@ impl Inner {
 
     fn answered(&self, connection: &Connection, values: &[Value]) {
         let mut state = lock(&self.state);
-        if !state.is_up(connection) {
+        if !state.is_up(connection.number) {
             return;
         }
         if values.iter().any(|value| error_of(value).is_none()) && state.failures > 0 {
@@ -222,8 +230,8 @@ impl Inner {
 }
 
 impl State {
-    fn is_up(&self, connection: &Connection) -> bool {
-        matches!(&self.phase, Phase::Up(present) if present.number == connection.number)
+    fn is_up(&self, number: u64) -> bool {
+        matches!(&self.phase, Phase::Up(present) if present.number == number)
     }
 }
 
@@ -234,9 +242,8 @@ impl fmt::Debug for Link {
 }
 
 fn wants_another_server(value: &Value) -> bool {
-    error_of(value).is_some_and(|error| {
-        ["READONLY", "MASTERDOWN", "NOAUTH", "NOPERM", "UNBLOCKED"].into_iter().any(|code| error.is(code))
-    })
+    error_of(value)
+        .is_some_and(|error| ["READONLY", "MASTERDOWN", "NOAUTH", "NOPERM"].into_iter().any(|code| error.is(code)))
 }
 
 fn bad_url(what: &str) -> Fault {

@@ -263,3 +263,23 @@ fn a_parameter_beyond_what_php_takes_up_does_not_move_up_when_others_are_hidden(
     assert!(params(&kept).all(|param| param == b"x=1"));
     assert_eq!(without(raw.as_bytes(), |_| false), raw.as_bytes());
 }
+
+#[test]
+fn a_gathered_form_goes_without_hidden_credentials() {
+    let sent = |hide_credentials, content_type: &str| {
+        let settings = Settings { hide_credentials, ..settings() };
+        let form = Body::Gathered(bytes::Bytes::from_static(b"a=1&user.id=7&b=%zz&user%5fid[]=8"));
+        body(form, Some(content_type.as_bytes()), &settings).gathered().cloned().unwrap()
+    };
+    assert_eq!(sent(true, "application/x-www-form-urlencoded; charset=utf-8"), "a=1&b=%zz");
+    assert_eq!(sent(false, "application/x-www-form-urlencoded"), "a=1&user.id=7&b=%zz&user%5fid[]=8");
+    assert_eq!(sent(true, "text/plain"), "a=1&user.id=7&b=%zz&user%5fid[]=8");
+}
+
+#[test]
+fn credentials_are_left_alone_where_they_are_the_applications_own_parameters() {
+    let kind = Kind::Credential { places: Places { header: true, ..Places::default() }, ignore: true };
+    let name = Name { name: b"user_id".to_vec(), header: Some("X-User-Id"), kind };
+    let reserved = Reserved::new(vec![name], false);
+    assert_eq!(without_credentials(b"user_id=7", &reserved, |places| places.query), b"user_id=7".as_slice());
+}

@@ -1,0 +1,56 @@
+//! How many connections may be open.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// The bound of `limits.connections`, counted over all listeners and worker threads that share it. Cloning is shallow.
+#[derive(Clone, Debug)]
+pub struct Room {
+    limit: usize,
+    taken: Arc<AtomicUsize>,
+}
+
+impl Room {
+    /// For that many connections.
+    pub fn for_connections(limit: usize) -> Self {
+        Self { limit, taken: Arc::default() }
+    }
+
+    /// How many are open.
+    pub fn taken(&self) -> usize {
+        self.taken.load(Ordering::Relaxed)
+    }
+
+    /// A place for one more; `None` where there is none.
+    pub(super) fn enter(&self) -> Option<Place> {
+        let place = Place(Arc::clone(&self.taken));
+        // Counted before it is compared, so that two threads cannot both take the last place.
+        (self.taken.fetch_add(1, Ordering::Relaxed) < self.limit).then_some(place)
+    }
+}
+
+/// One connection's place; given back when it is dropped.
+#[derive(Debug)]
+pub(super) struct Place(Arc<AtomicUsize>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_free_again_when_its_holder_is_gone() {
+        let room = Room::for_connections(1);
+        let first = room.enter();
+        assert!(first.is_some());
+        assert!(room.clone().enter().is_none());
+        assert_eq!(room.taken(), 1);
+        drop(first);
+        assert!(room.enter().is_some());
+    }
+}

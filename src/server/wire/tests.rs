@@ -1,0 +1,221 @@
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::time::{Instant, timeout};
+
+use super::super::Room;
+use super::*;
+use crate::request::head::Methods;
+
+const HEADER: Duration = Duration::from_secs(10);
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+const WRITE: Duration = Duration::from_secs(60);
+const TOLD_GET: &[u8] = b"GET / HTTP/1.1\r\n\r\n";
+const TOLD_REFUSED: &[u8] = b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n";
+
+struct Connection {
+    client: DuplexStream,
+    wire: Wire<DuplexStream>,
+    slot: Slot,
+}
+
+fn connect() -> Connection {
+    let (client, server) = duplex(64);
+    let slot = Slot::default();
+    let settings = Settings {
+        listen: Vec::new(),
+        methods: Methods::default(),
+        header: 1024,
+        connections: Room::for_connections(1),
+        header_timeout: HEADER,
+        keep_alive: KEEP_ALIVE,
+        write: WRITE,
+        drain: Duration::ZERO,
+    };
+    Connection { client, wire: Wire::new(server, slot.clone(), Arc::new(settings)), slot }
+}
+
+impl Connection {
+    /// One read as hyper would read.
+    async fn told(&mut self) -> Vec<u8> {
+        let mut buffer = [0; 8192];
+        let count = self.wire.read(&mut buffer).await.unwrap();
+        buffer[..count].to_vec()
+    }
+
+    async fn send(&mut self, bytes: &[u8]) {
+        self.client.write_all(bytes).await.unwrap();
+    }
+}
+
+fn is_late(head: Result<Head, Unreadable>) -> bool {
+    matches!(head, Err(Unreadable::Malformed(what)) if what.contains("in time"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_sends_nothing_is_closed_at_the_header_timeout() {
+    let mut connection = connect();
+    let start = Instant::now();
+    assert_eq!(connection.told().await, b"");
+    assert_eq!(start.elapsed().as_secs(), HEADER.as_secs());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_that_comes_byte_by_byte_is_late_however_steadily_it_comes() {
+    let Connection { mut client, mut wire, slot } = connect();
+    let start = Instant::now();
+    let trickle = async {
+        client.write_all(b"GET / HTTP/1.1\r\nX: ").await.unwrap();
+        loop {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            client.write_all(b"x").await.unwrap();
+        }
+    };
+    let mut buffer = [0; 100];
+    let count = tokio::select! { count = wire.read(&mut buffer) => count.unwrap(), () = trickle => unreachable!() };
+    assert_eq!(&buffer[..count], TOLD_REFUSED);
+    assert_eq!(start.elapsed().as_secs(), HEADER.as_secs());
+    assert!(is_late(slot.take()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn between_requests_a_connection_may_idle_for_keep_alive_and_then_needs_its_head_in_time() {
+    let mut connection = connect();
+    connection.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    assert_eq!(connection.told().await, TOLD_GET);
+    assert!(connection.slot.take().is_ok());
+
+    let start = Instant::now();
+    assert!(timeout(KEEP_ALIVE - Duration::from_secs(1), connection.told()).await.is_err());
+    connection.send(b"GET").await;
+    assert_eq!(connection.told().await, TOLD_REFUSED);
+    assert!(is_late(connection.slot.take()));
+    assert_eq!(start.elapsed().as_secs(), (KEEP_ALIVE + HEADER).as_secs() - 1);
+    assert_eq!(connection.told().await, b"", "nothing is read after it");
+
+    let mut idle = connect();
+    idle.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    idle.told().await;
+    let start = Instant::now();
+    assert_eq!(idle.told().await, b"");
+    assert_eq!(start.elapsed().as_secs(), KEEP_ALIVE.as_secs());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_fails_when_the_client_takes_nothing_and_not_while_it_takes_something() {
+    let mut connection = connect();
+    connection.wire.write_all(&[0; 64]).await.unwrap();
+    let start = Instant::now();
+    for _ in 0..3 {
+        assert!(timeout(WRITE - Duration::from_secs(1), connection.wire.write(b"x")).await.is_err());
+        connection.client.read_exact(&mut [0; 1]).await.unwrap();
+        connection.wire.write_all(b"x").await.unwrap();
+    }
+    let error = connection.wire.write(b"x").await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    assert_eq!(start.elapsed().as_secs(), 4 * WRITE.as_secs() - 3);
+}
+
+#[tokio::test]
+async fn pipelined_heads_are_told_one_at_a_time() {
+    let mut connection = connect();
+    connection.send(b"GET /1 HTTP/1.1\r\nHost: h\r\n\r\nHEAD /2 HTTP/1.0\r\nHost: h\r\n\r\n").await;
+    assert_eq!(connection.told().await, TOLD_GET);
+    assert!(connection.wire.read(&mut [0; 100]).await.is_err(), "the first head was not taken");
+
+    let mut connection = connect();
+    connection.send(b"GET /1 HTTP/1.1\r\nHost: h\r\n\r\nHEAD /2 HTTP/1.0\r\nHost: h\r\n\r\n").await;
+    assert_eq!(connection.told().await, TOLD_GET);
+    assert_eq!(connection.slot.take().unwrap().target(), "/1");
+    assert_eq!(connection.told().await, b"HEAD / HTTP/1.0\r\nconnection: close\r\n\r\n");
+    assert_eq!(connection.slot.take().unwrap().target(), "/2");
+}
+
+#[tokio::test]
+async fn hyper_is_told_the_framing_and_nothing_else() {
+    let cases: [(&str, &[u8]); 4] = [
+        ("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nX: y\r\n", b"content-length: 5\r\n"),
+        ("PUT / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n", b"transfer-encoding: chunked\r\n"),
+        (
+            "POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 7\r\n",
+            b"expect: 100-continue\r\ncontent-length: 7\r\n",
+        ),
+        ("DELETE / HTTP/1.1\r\nHost: h\r\nUpgrade: h2c\r\nContent-Length: 1\r\n", b"content-length: 1\r\n"),
+    ];
+    for (head, framing) in cases {
+        let mut connection = connect();
+        let (mut client, head) = (connection.client, format!("{head}\r\n"));
+        let sending = tokio::spawn(async move {
+            client.write_all(head.as_bytes()).await.unwrap();
+            client
+        });
+        let mut buffer = [0; 200];
+        let count = connection.wire.read(&mut buffer).await.unwrap();
+        let expected = [b"GET / HTTP/1.1\r\nconnection: keep-alive\r\n", framing, b"\r\n"].concat();
+        assert_eq!(&buffer[..count], expected);
+        connection.client = sending.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn trailers_do_not_reach_hyper_and_the_next_head_is_found_behind_them() {
+    let stream = b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-User-Id: 1\r\n\r\nGET /2 HTTP/1.1\r\nHost: h\r\n\r\n";
+    for piece in [1, 7, 64] {
+        let mut connection = connect();
+        let mut client = connection.client;
+        let sending = tokio::spawn(async move {
+            for piece in stream.chunks(piece) {
+                client.write_all(piece).await.unwrap();
+            }
+            client
+        });
+        let mut told = Vec::new();
+        let end = b"3\r\nabc\r\n0\r\n\r\n";
+        while !told.ends_with(end) {
+            let count = connection.wire.read_buf(&mut told).await.unwrap();
+            assert_ne!(count, 0, "{}", told.escape_ascii());
+        }
+        assert_eq!(connection.slot.take().unwrap().method(), "POST");
+        let mut buffer = [0; 100];
+        let count = connection.wire.read(&mut buffer).await.unwrap();
+        assert_eq!(&buffer[..count], TOLD_GET);
+        assert_eq!(connection.slot.take().unwrap().target(), "/2");
+        connection.client = sending.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn broken_chunks_fail_the_read_with_their_cause() {
+    let mut connection = connect();
+    connection.send(b"PUT / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nx").await;
+    connection.told().await;
+    let error = connection.wire.read(&mut [0; 10]).await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+    let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<Unreadable>());
+    assert!(matches!(cause, Some(Unreadable::Malformed(_))));
+}
+
+#[tokio::test]
+async fn a_draining_connection_ends_when_idle_and_otherwise_after_its_request() {
+    let mut idle = connect();
+    assert!(timeout(Duration::ZERO, idle.told()).await.is_err());
+    assert!(idle.slot.drain());
+    assert_eq!(idle.told().await, b"");
+
+    let mut busy = connect();
+    busy.send(b"GET / HTTP/1.1\r\n").await;
+    assert!(timeout(Duration::ZERO, busy.told()).await.is_err());
+    assert!(busy.slot.drain());
+    busy.send(b"Host: h\r\n\r\n").await;
+    assert_eq!(busy.told().await, b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n");
+    assert!(busy.slot.take().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_client_that_goes_on_sending_is_read_for_a_while_before_the_connection_closes() {
+    let mut connection = connect();
+    connection.send(b"\r\n").await;
+    assert_eq!(connection.told().await, TOLD_REFUSED);
+    let start = Instant::now();
+    connection.wire.shutdown().await.unwrap();
+    assert_eq!(start.elapsed().as_secs(), LINGER.as_secs());
+    assert_eq!(connection.client.read(&mut [0; 1]).await.unwrap(), 0);
+}

@@ -1,0 +1,105 @@
+//! Registered clients in Redis: strings that never expire.
+
+use std::collections::BTreeMap;
+
+use redis::Pipeline;
+
+use crate::ids::ClientId;
+use crate::store::Fault;
+use crate::store::record::ClientRecord;
+
+use super::{PAGE, Redis, TRIES, contended, scripts};
+
+impl Redis {
+    pub(in crate::store) async fn add_client(&self, record: &ClientRecord) -> Result<bool, Fault> {
+        let mut commands = Pipeline::new();
+        let (key, stored) = (self.codec.client_key(&record.id), self.codec.seal_client(record)?);
+        commands.cmd("SET").arg(key).arg(stored).arg("NX");
+        Ok(self.exchange(&commands).await?.bytes()?.is_some())
+    }
+
+    pub(in crate::store) async fn change_client(
+        &self,
+        id: &ClientId,
+        change: &(dyn Fn(&mut ClientRecord) + Send + Sync),
+    ) -> Result<Option<ClientRecord>, Fault> {
+        let (key, deadline) = (self.codec.client_key(id), self.link.deadline());
+        for _ in 0..TRIES {
+            let mut read = Pipeline::new();
+            read.cmd("GET").arg(&key);
+            let Some(old) = self.link.exchange(&read, deadline).await?.bytes()? else { return Ok(None) };
+            let mut record = self.codec.open_client(id, old.clone())?;
+            change(&mut record);
+            record.id = id.clone();
+            let new = self.codec.seal_client(&record)?;
+            if let Some(swapped) = self.swap(scripts::SWAP_CLIENT, &key, (&old, &new), deadline).await? {
+                return Ok(swapped.then_some(record));
+            }
+        }
+        Err(contended())
+    }
+
+    pub(in crate::store) async fn remove_client(&self, id: &ClientId) -> Result<bool, Fault> {
+        let mut commands = Pipeline::new();
+        commands.cmd("DEL").arg(self.codec.client_key(id));
+        Ok(self.exchange(&commands).await?.number()? > 0)
+    }
+
+    pub(in crate::store) async fn clients(&self) -> Result<Vec<ClientRecord>, Fault> {
+        // A scan may name a key twice.
+        let mut clients = BTreeMap::new();
+        let mut cursor = b"0".to_vec();
+        loop {
+            let (next, ids) = self.scan(&cursor).await?;
+            let mut commands = Pipeline::with_capacity(ids.len());
+            for id in &ids {
+                commands.cmd("GET").arg(self.codec.client_key(id));
+            }
+            if !commands.is_empty() {
+                let mut answers = self.exchange(&commands).await?;
+                for id in ids {
+                    if let Some(stored) = answers.bytes()? {
+                        clients.insert(id.as_str().to_owned(), self.codec.open_client(&id, stored)?);
+                    }
+                }
+            }
+            if next == b"0" {
+                return Ok(clients.into_values().collect());
+            }
+            cursor = next;
+        }
+    }
+
+    async fn scan(&self, cursor: &[u8]) -> Result<(Vec<u8>, Vec<ClientId>), Fault> {
+        let prefix = self.codec.client_prefix();
+        let mut commands = Pipeline::new();
+        commands.cmd("SCAN").arg(cursor).arg("MATCH").arg(glob(&prefix)).arg("COUNT").arg(PAGE);
+        let mut answers = self.exchange(&commands).await?;
+        let (cursor, keys) = answers.page()?;
+        let ids = keys.iter().filter_map(|key| key.strip_prefix(prefix.as_bytes())).map(ClientId::new);
+        let ids = ids.collect::<Result<_, _>>();
+        Ok((cursor, ids.map_err(|bad| Fault::Unreadable(format!("the id of a client in a key {bad}")))?))
+    }
+}
+
+/// A pattern that matches what begins with `prefix`.
+fn glob(prefix: &str) -> String {
+    let mut pattern = String::with_capacity(prefix.len() + 1);
+    for character in prefix.chars() {
+        if matches!(character, '*' | '?' | '[' | ']' | '\\' | '^') {
+            pattern.push('\\');
+        }
+        pattern.push(character);
+    }
+    pattern + "*"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::glob;
+
+    #[test]
+    fn a_prefix_is_matched_literally() {
+        assert_eq!(glob("a[b]*?\\:"), "a\\[b\\]\\*\\?\\\\:*");
+    }
+}
