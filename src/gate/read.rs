@@ -20,45 +20,43 @@ impl Gate {
         let origin = reading.trusted.origin(&head, arrived.peer);
         note.saw(&head, &origin, &reading.reserved);
         let mut inbound = unread(head, origin, reading.lenient)?;
-        let framing = inbound.head.framing();
-        let kind = self.settings.kind_of(&inbound);
-        inbound.body = match (framing, kind) {
-            (Framing::Empty, _) => Body::Empty,
-            (_, BodyKind::Form) => self.read_form(&mut inbound, arrived.body).await?,
-            (_, BodyKind::Multipart) => self.read_multipart(&inbound, arrived.body).await?,
-            (Framing::Length(_), BodyKind::Opaque) => {
-                Body::Streaming(Box::new(Streaming::new(arrived.body, framing, reading.limits)?))
-            }
-            // PHP pools hang on chunked bodies: a small one is gathered, so that its length is known.
-            (Framing::Chunked, BodyKind::Opaque) => gathered(arrived.body, framing, reading.limits).await?,
+        if inbound.head.framing() == Framing::Empty {
+            return Ok(inbound);
+        }
+        let body = Streaming::new(arrived.body, inbound.head.framing(), reading.limits)?;
+        inbound.body = match self.settings.kind_of(&inbound) {
+            BodyKind::Form => self.read_form(&mut inbound, body).await?,
+            BodyKind::Multipart | BodyKind::Opaque => Body::Streaming(Box::new(body)),
         };
         Ok(inbound)
     }
 
-    async fn read_form(&self, inbound: &mut Inbound, rest: Incoming) -> Result<Body, Unreadable> {
-        let limits = self.settings.reading.limits;
-        match gathered(rest, inbound.head.framing(), limits).await? {
-            Body::Gathered(bytes) => {
-                inbound.form = Params::parse(&bytes);
-                Ok(Body::Gathered(bytes))
-            }
-            Body::Empty => Ok(Body::Empty),
-            Body::Streaming(_) => Err(Unreadable::TooLarge(format!("the form is larger than {} bytes", limits.form))),
-        }
+    async fn read_form(&self, inbound: &mut Inbound, body: Streaming) -> Result<Body, Unreadable> {
+        let limit = self.settings.reading.limits.form;
+        let Ok(bytes) = body.gather(limit).await? else {
+            return Err(Unreadable::TooLarge(format!("the form is larger than {limit} bytes")));
+        };
+        inbound.form = Params::parse(&bytes);
+        Ok(Body::Gathered(bytes))
     }
 
-    /// A multipart body within the limit is looked through before anybody sees it (see [`check_multipart`]); a longer one as it
-    /// streams, broken off before a part that it must not hold.
-    async fn read_multipart(&self, inbound: &Inbound, rest: Incoming) -> Result<Body, Unreadable> {
-        let reading = &self.settings.reading;
-        // No rule is known yet, so a login's fields are looked for as well: a login is no upload.
-        let scan = Scan::for_request(&reading.reserved, &inbound.query, false);
-        Ok(match gathered(rest, inbound.head.framing(), reading.limits).await? {
-            Body::Streaming(streaming) if self.settings.mode == Mode::Enforce => {
-                Body::Streaming(Box::new(streaming.watched_by(scan)))
-            }
-            body => body,
-        })
+    /// Reads what must be read of the body before it goes on, once nothing else stands against the request: a client that waits
+    /// to be asked for its body (RFC 9110, 10.1.1) is not asked in vain.
+    ///
+    /// Small bodies in chunks are gathered, so that their length is known: PHP pools hang on chunked bodies. A multipart body
+    /// within the limit is looked through before anybody sees it, a longer one as it streams: it is broken off before a part
+    /// that it must not hold.
+    pub(super) async fn read_rest(&self, inbound: &Inbound, body: &mut Body, login: bool) -> Result<(), Unreadable> {
+        let is_multipart = self.settings.kind_of(inbound) == BodyKind::Multipart;
+        if is_multipart || inbound.head.framing() == Framing::Chunked {
+            body.gather(self.settings.reading.limits.form).await?;
+        }
+        if is_multipart && self.settings.mode == Mode::Enforce {
+            let reserved = &self.settings.reading.reserved;
+            check_multipart(inbound, body, reserved, login)?;
+            body.watch_with(|| Scan::for_request(reserved, &inbound.query, login));
+        }
+        Ok(())
     }
 }
 
@@ -86,19 +84,14 @@ pub(super) fn unread(
     Ok(Inbound { head, target, query, form: Params::default(), cookies, origin, body: Body::Empty })
 }
 
-async fn gathered(rest: Incoming, framing: Framing, limits: Limits) -> Result<Body, Unreadable> {
-    Ok(match body::gather(rest, framing, limits.form, limits).await? {
-        Ok(bytes) => Body::Gathered(bytes),
-        Err(streaming) => Body::Streaming(Box::new(streaming)),
-    })
-}
-
 /// Refuses a gathered multipart body in which a reserved name could be read.
-pub(super) fn check_multipart(inbound: &Inbound, reserved: &Reserved, login: bool) -> Result<(), Unreadable> {
-    let Some(bytes) = inbound.gathered() else { return Ok(()) };
-    if inbound.head.method() != "POST" || BodyKind::of(inbound.head.header("Content-Type")) != BodyKind::Multipart {
-        return Ok(());
-    }
+pub(super) fn check_multipart(
+    inbound: &Inbound,
+    body: &Body,
+    reserved: &Reserved,
+    login: bool,
+) -> Result<(), Unreadable> {
+    let Some(bytes) = body.gathered() else { return Ok(()) };
     let ambiguous = |name: Vec<u8>| Unreadable::Ambiguous(format!("{} in a multipart body", name.escape_ascii()));
     let mut scan = Scan::for_request(reserved, &inbound.query, login);
     // PHP reads a part's head that the end of the body cuts off as if it were whole.
