@@ -102,11 +102,9 @@ impl Settings {
         };
         reserved.check(&parts)?;
         let decided = self.policy.decide(inbound, reserved)?;
-        let login = decided.rule.login.is_some();
-        if !login {
+        if decided.rule.login.is_none() {
             reserved.check_login_fields(&parts)?;
         }
-        read::check_multipart(inbound, reserved, login)?;
         Ok(decided)
     }
 }
@@ -151,15 +149,7 @@ impl Gate {
         let mut inbound = self.read(arrived, note).await?;
         let mut body = inbound.split_body();
         let claims = Claims::of(&inbound, &self.settings.credentials);
-        let verdict = match self.settings.decide(&inbound) {
-            Ok(decided) => {
-                note.rule = Some(decided.rule.name.clone());
-                bound_body(&mut body, decided.rule)?;
-                self.permit(&inbound, &claims, &decided).await.map(|permit| (decided, permit))
-            }
-            Err(refusal) => Err(refusal),
-        };
-        match verdict {
+        match self.decide(&inbound, &claims, &mut body, note).await {
             Ok((decided, permit)) => {
                 note.identity = permit.identity().clone();
                 let passage =
@@ -168,10 +158,27 @@ impl Gate {
             }
             Err(refusal) if self.lets_by(&refusal) => {
                 note.observed(&refusal);
+                self.gather_rest(&inbound, &mut body).await?;
                 self.pass_observed(&inbound, body, note).await
             }
             Err(refusal) => Err(refusal),
         }
+    }
+
+    /// The rule, and the permit that it asks for.
+    async fn decide<'a>(
+        &'a self,
+        inbound: &Inbound,
+        claims: &Claims<'_>,
+        body: &mut body::Body,
+        note: &mut Note,
+    ) -> Result<(Decided<'a>, Permit), Refusal> {
+        let decided = self.settings.decide(inbound)?;
+        note.rule = Some(decided.rule.name.clone());
+        bound_body(body, decided.rule)?;
+        let permit = self.permit(inbound, claims, &decided).await?;
+        self.read_rest(inbound, body, decided.rule.login.is_some()).await?;
+        Ok((decided, permit))
     }
 
     async fn permit(&self, inbound: &Inbound, claims: &Claims<'_>, decided: &Decided<'_>) -> Result<Permit, Refusal> {

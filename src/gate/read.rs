@@ -1,10 +1,8 @@
 //! The first step: from what arrived to an [`Inbound`].
 
-use hyper::body::Incoming;
-
 use crate::gate::note::Note;
 use crate::gate::{Arrived, Gate, Mode, Settings};
-use crate::request::body::{self, Body, Limits, Streaming};
+use crate::request::body::{Body, Streaming};
 use crate::request::head::{Framing, Head};
 use crate::request::multipart::Scan;
 use crate::request::php::{BodyKind, Params};
@@ -43,18 +41,25 @@ impl Gate {
     /// Reads what must be read of the body before it goes on, once nothing else stands against the request: a client that waits
     /// to be asked for its body (RFC 9110, 10.1.1) is not asked in vain.
     ///
-    /// Small bodies in chunks are gathered, so that their length is known: PHP pools hang on chunked bodies. A multipart body
-    /// within the limit is looked through before anybody sees it, a longer one as it streams: it is broken off before a part
-    /// that it must not hold.
+    /// A multipart body within the limit is looked through before anybody sees it, a longer one as it streams: it is broken off
+    /// before a part that it must not hold.
     pub(super) async fn read_rest(&self, inbound: &Inbound, body: &mut Body, login: bool) -> Result<(), Unreadable> {
+        self.gather_rest(inbound, body).await?;
+        if self.settings.kind_of(inbound) == BodyKind::Multipart {
+            let reserved = &self.settings.reading.reserved;
+            check_multipart(inbound, body, reserved, login)?;
+            if self.settings.mode == Mode::Enforce {
+                body.watch_with(|| Scan::for_request(reserved, &inbound.query, login));
+            }
+        }
+        Ok(())
+    }
+
+    /// Gathers a small body in chunks, so that its length is known (PHP pools hang on chunked bodies), and a small multipart one.
+    pub(super) async fn gather_rest(&self, inbound: &Inbound, body: &mut Body) -> Result<(), Unreadable> {
         let is_multipart = self.settings.kind_of(inbound) == BodyKind::Multipart;
         if is_multipart || inbound.head.framing() == Framing::Chunked {
             body.gather(self.settings.reading.limits.form).await?;
-        }
-        if is_multipart && self.settings.mode == Mode::Enforce {
-            let reserved = &self.settings.reading.reserved;
-            check_multipart(inbound, body, reserved, login)?;
-            body.watch_with(|| Scan::for_request(reserved, &inbound.query, login));
         }
         Ok(())
     }

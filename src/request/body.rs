@@ -65,16 +65,25 @@ impl Body {
         };
         if known.is_some_and(|known| known > limit) { Err(too_large(limit)) } else { Ok(()) }
     }
-}
 
-/// Gathers a body up to `limit` bytes. `Ok(Err(streaming))` where it is longer: everything read so far comes first from there.
-pub async fn gather(
-    rest: Incoming,
-    framing: Framing,
-    limit: u64,
-    limits: Limits,
-) -> Result<Result<Bytes, Streaming>, Unreadable> {
-    Streaming::new(rest, framing, limits)?.gather(limit).await
+    /// Gathers a body that is still to come, unless it is longer than `limit` bytes: then it streams on, with nothing lost.
+    pub async fn gather(&mut self, limit: u64) -> Result<(), Unreadable> {
+        *self = match std::mem::replace(self, Self::Empty) {
+            Self::Streaming(streaming) => match streaming.gather(limit).await? {
+                Ok(bytes) => Self::Gathered(bytes),
+                Err(longer) => Self::Streaming(Box::new(longer)),
+            },
+            other => other,
+        };
+        Ok(())
+    }
+
+    /// Has a scan watch a body that is still to come, from its first byte.
+    pub fn watch_with(&mut self, scan: impl FnOnce() -> Scan) {
+        if let Self::Streaming(streaming) = self {
+            streaming.watch_with(scan());
+        }
+    }
 }
 
 /// A body that is still to come, with its bounds kept.
@@ -119,10 +128,8 @@ impl Streaming {
     }
 
     /// Has a scan watch the body on its way, from its first byte.
-    #[must_use]
-    pub fn watched_by(mut self, scan: Scan) -> Self {
+    pub fn watch_with(&mut self, scan: Scan) {
         self.watch = Some(Watch { scan, held: Held::default() });
-        self
     }
 
     /// The whole length, where known.

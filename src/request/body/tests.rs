@@ -29,6 +29,15 @@ async fn arriving(framing: &str) -> (Incoming, DuplexStream) {
     (receiver.recv().await.unwrap(), client)
 }
 
+async fn gather(
+    rest: Incoming,
+    framing: Framing,
+    limit: u64,
+    limits: Limits,
+) -> Result<Result<Bytes, Streaming>, Unreadable> {
+    Streaming::new(rest, framing, limits)?.gather(limit).await
+}
+
 async fn drain(streaming: &mut Streaming) -> Result<Vec<u8>, Unreadable> {
     let mut all = Vec::new();
     while let Some(bytes) = poll_fn(|context| streaming.poll_next(context)).await {
@@ -186,8 +195,8 @@ async fn watched(text: &'static str) -> (String, Option<Unreadable>) {
         }
         pending::<()>().await;
     });
-    let streaming = Streaming::new(body, Framing::Length(text.len() as u64), LIMITS).unwrap();
-    let mut streaming = streaming.watched_by(Scan::new(&reserved));
+    let mut streaming = Streaming::new(body, Framing::Length(text.len() as u64), LIMITS).unwrap();
+    streaming.watch_with(Scan::new(&reserved));
     let mut passed = Vec::new();
     loop {
         match poll_fn(|context| streaming.poll_next(context)).await {
