@@ -16,11 +16,11 @@ mod downloads;
 #[path = "forwarding/heads.rs"]
 mod heads;
 #[cfg(test)]
-#[path = "forwarding/php.rs"]
-mod php;
-#[cfg(test)]
 #[path = "forwarding/permission.rs"]
 mod permission;
+#[cfg(test)]
+#[path = "forwarding/php.rs"]
+mod php;
 #[cfg(test)]
 #[path = "forwarding/replies.rs"]
 mod replies;

@@ -41,7 +41,8 @@ async fn an_application_that_hangs_up_or_resets_before_its_head_has_failed() {
 
 #[tokio::test]
 async fn an_application_that_breaks_off_within_its_head_has_failed() {
-    for head in ["HTTP/1.1 200 OK\r\nContent-Le", "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n", "HTTP/1.1 100 Continue\r\n\r\n"]
+    for head in
+        ["HTTP/1.1 200 OK\r\nContent-Le", "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n", "HTTP/1.1 100 Continue\r\n\r\n"]
     {
         let backend = Backend::answering_once(head).await;
         let gate = Gate::with(OPEN).upstream(&backend.url()).start().await;
@@ -66,7 +67,7 @@ async fn a_reply_that_cannot_be_read_in_one_way_has_failed() {
 
 #[tokio::test]
 async fn an_application_that_is_slow_with_its_head_times_out() {
-    let yaml = OPEN.replace("{url: ", "{response_timeout: 300ms, url: ");
+    let yaml = OPEN.replace("upstream: {", "upstream: {response_timeout: 300ms, ");
     for head in ["", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 100 Continue\r\n\r\n"] {
         let backend = Backend::start(move |mut conversation, _| async move {
             conversation.request().await;
@@ -91,7 +92,9 @@ async fn a_rule_may_give_the_application_more_time_or_less() {
     })
     .await;
     let rules = "[{path: /slow, require: public, response_timeout: 20s}, {path: \"/**\", require: public}]";
-    let yaml = OPEN.replace("{url: ", "{response_timeout: 200ms, url: ").replace("[{path: \"/**\", require: public}]", rules);
+    let yaml = OPEN
+        .replace("upstream: {", "upstream: {response_timeout: 200ms, ")
+        .replace("[{path: \"/**\", require: public}]", rules);
     let gate = Gate::with(&yaml).upstream(&backend.url()).start().await;
     gate.get("/slow").await.assert_passed();
     gate.get("/other").await.assert_refused(504, "upstream_timeout");
@@ -106,7 +109,7 @@ async fn a_body_may_take_longer_than_the_head_may() {
         conversation.say("k").await;
     })
     .await;
-    let yaml = OPEN.replace("{url: ", "{response_timeout: 200ms, url: ");
+    let yaml = OPEN.replace("upstream: {", "upstream: {response_timeout: 200ms, ");
     let gate = Gate::with(&yaml).upstream(&backend.url()).start().await;
     assert_eq!(gate.get("/a").await.text(), "ok");
 }

@@ -145,7 +145,7 @@ async fn requests_over_the_limit_of_connections_wait_their_turn_and_then_give_up
         }
     })
     .await;
-    let yaml = OPEN.replace("{url: ", "{max_connections: 2, queue_timeout: 1s, url: ");
+    let yaml = OPEN.replace("upstream: {", "upstream: {max_connections: 2, queue_timeout: 1s, ");
     let gate = Gate::with(&yaml).upstream(&backend.url()).start().await;
     let mut under_way = vec![];
     for _ in 0..2 {
@@ -223,7 +223,9 @@ async fn gate_and_application_may_listen_on_unix_sockets() {
     stream.read_to_string(&mut reply).await.unwrap();
     assert!(reply.starts_with("HTTP/1.1 200 OK\r\n") && reply.ends_with("\r\n\r\nhello"), "{reply}");
     let asked = application.await.unwrap();
-    for line in ["Host: app.example", "X-Forwarded-For: 127.0.0.1", "X-Forwarded-Host: app.example", "X-Forwarded-Port: 80"] {
+    for line in
+        ["Host: app.example", "X-Forwarded-For: 127.0.0.1", "X-Forwarded-Host: app.example", "X-Forwarded-Port: 80"]
+    {
         assert!(asked.lines().any(|one| one == line), "no {line} in {asked}");
     }
     gate.stop().await;

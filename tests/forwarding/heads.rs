@@ -35,7 +35,15 @@ impl Asked {
 
     /// The names, lower-cased, without what the gate puts on every request.
     fn callers_own(&self) -> Vec<String> {
-        let ours = ["host", "x-request-id", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port", "traceparent"];
+        let ours = [
+            "host",
+            "x-request-id",
+            "x-forwarded-for",
+            "x-forwarded-proto",
+            "x-forwarded-host",
+            "x-forwarded-port",
+            "traceparent",
+        ];
         let names = self.headers.iter().map(|(name, _)| name.to_ascii_lowercase());
         names.filter(|name| !ours.contains(&name.as_str())).collect()
     }
@@ -201,7 +209,10 @@ async fn what_connection_names_is_taken_off_but_never_what_the_gate_puts_on() {
 async fn where_a_request_came_from_is_told_anew() {
     let (gate, backend) = open(OPEN).await;
     let lies = "X-Forwarded-For: 6.6.6.6\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: lie\r\nX-Forwarded-Port: 1";
-    gate.raw(format!("GET /a HTTP/1.1\r\nHost: app.example:81\r\n{lies}\r\n\r\n").as_bytes()).await.unwrap().assert_passed();
+    gate.raw(format!("GET /a HTTP/1.1\r\nHost: app.example:81\r\n{lies}\r\n\r\n").as_bytes())
+        .await
+        .unwrap()
+        .assert_passed();
     let asked = Asked::of(&backend);
     assert_eq!(asked.all("x-forwarded-for"), ["127.0.0.1"]);
     assert_eq!(asked.all("x-forwarded-proto"), ["http"]);
@@ -244,7 +255,10 @@ async fn a_trace_is_continued_or_begun() {
     gate.get("/a").header("traceparent", &format!("00-{trace}-b7ad6b7169203331-01")).await.assert_passed();
     let asked = Asked::of(&backend);
     let [told] = asked.all("traceparent")[..] else { panic!("{:?}", asked.headers) };
-    assert!(told.starts_with(&format!("00-{trace}-")) && told.ends_with("-01") && !told.contains("b7ad6b7169203331"), "{told}");
+    assert!(
+        told.starts_with(&format!("00-{trace}-")) && told.ends_with("-01") && !told.contains("b7ad6b7169203331"),
+        "{told}"
+    );
 
     for broken in [None, Some("00-nonsense"), Some("00-00000000000000000000000000000000-b7ad6b7169203331-01")] {
         let request = gate.get("/a");
@@ -281,7 +295,8 @@ async fn credentials_are_hidden_where_that_is_asked_for_and_pass_otherwise() {
     let yaml = MVC.replace("rules:", "credentials: [query, header, form]\nrules:");
     for hide in [false, true] {
         let backend = FakeBackend::start().await;
-        let gate = Gate::with(&format!("forward: {{hide_credentials: {hide}}}\n{yaml}")).upstream(&backend.url).start().await;
+        let gate =
+            Gate::with(&format!("forward: {{hide_credentials: {hide}}}\n{yaml}")).upstream(&backend.url).start().await;
         let ios = gate.client("ios", "s3cret");
         let token = ios.api_token("news/list/index");
         let plain = mvc("news/list/index");
@@ -312,8 +327,9 @@ async fn credentials_are_hidden_where_that_is_asked_for_and_pass_otherwise() {
 async fn the_application_is_told_the_host_that_is_configured() {
     let backend = FakeBackend::start().await;
     let own = backend.url.trim_start_matches("http://").to_owned();
-    for (host, told) in [("keep", "shop.example:8080"), ("upstream", own.as_str()), ("intra.example", "intra.example")] {
-        let yaml = OPEN.replace("{url: ", &format!("{{host: {host}, url: "));
+    for (host, told) in [("keep", "shop.example:8080"), ("upstream", own.as_str()), ("intra.example", "intra.example")]
+    {
+        let yaml = OPEN.replace("upstream: {", &format!("upstream: {{host: {host}, "));
         let gate = Gate::with(&yaml).upstream(&backend.url).start().await;
         gate.get("/a").host("shop.example:8080").await.assert_passed();
         let asked = Asked::of(&backend);
@@ -325,12 +341,16 @@ async fn the_application_is_told_the_host_that_is_configured() {
 #[tokio::test]
 async fn names_and_values_go_on_as_they_were_spelled_and_cookies_as_one_line() {
     let (gate, backend) = open(OPEN).await;
-    let request = b"GET /a?x=%zz&y=+ HTTP/1.1\r\nHost: h\r\nx-lower: 1\r\nX-UPPER:\t a  b \r\nX-Latin: caf\xe9\r\nX-Empty:\r\n\
+    let request =
+        b"GET /a?x=%zz&y=+ HTTP/1.1\r\nHost: h\r\nx-lower: 1\r\nX-UPPER:\t a  b \r\nX-Latin: caf\xe9\r\nX-Empty:\r\n\
         Cookie: a=1\r\nX-Twice: 1\r\ncookie: b=2\r\nX-Twice: 2\r\n\r\n";
     gate.raw(request).await.unwrap().assert_passed();
     let asked = Asked::of(&backend);
     assert_eq!(asked.line, "GET /a?x=%zz&y=+ HTTP/1.1");
     let own = asked.headers.iter().filter(|(name, _)| name.to_ascii_lowercase().starts_with("x-") || name == "Cookie");
     let own: Vec<_> = own.map(|(name, value)| format!("{name}={value}")).take(7).collect();
-    assert_eq!(own, ["x-lower=1", "X-UPPER=a  b", "X-Latin=caf\u{e9}", "X-Empty=", "X-Twice=1", "X-Twice=2", "Cookie=a=1; b=2"]);
+    assert_eq!(
+        own,
+        ["x-lower=1", "X-UPPER=a  b", "X-Latin=caf\u{e9}", "X-Empty=", "X-Twice=1", "X-Twice=2", "Cookie=a=1; b=2"]
+    );
 }

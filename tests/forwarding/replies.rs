@@ -55,14 +55,20 @@ async fn a_part_of_a_file_passes_as_that_part() {
     .await;
     let gate = Gate::with(OPEN).upstream(&backend.url).start().await;
     let reply = gate.get("/a").header("Range", "bytes=2-4").header("If-Range", "\"e\"").await;
-    assert_eq!((reply.status, reply.text().as_str(), reply.header("content-range")), (206, "cde", Some("bytes 2-4/10")));
+    assert_eq!(
+        (reply.status, reply.text().as_str(), reply.header("content-range")),
+        (206, "cde", Some("bytes 2-4/10"))
+    );
     assert!(backend.last().contains("Range: bytes=2-4\r\nIf-Range: \"e\"\r\n"));
 }
 
 #[tokio::test]
 async fn a_compressed_body_is_left_alone() {
     let body = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 0xff, 0xfe, b'\r', b'\n', 0];
-    let head = format!("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nVary: Accept-Encoding\r\nContent-Length: {}\r\n\r\n", body.len());
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nVary: Accept-Encoding\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
     let reply = passed("GET", &[head.as_bytes(), &body].concat()).await;
     assert_eq!((reply.header("content-encoding"), &reply.body[..]), (Some("gzip"), &body[..]));
     assert_eq!(reply.header("vary"), Some("Accept-Encoding"));
@@ -100,7 +106,8 @@ async fn cookies_of_public_rules_pass_even_where_cookies_are_held() {
 /// Whatever their case was, they are written as `Title-Case`: header names have no case (RFC 9110, 5.1).
 #[tokio::test]
 async fn names_of_headers_are_written_in_title_case() {
-    let reply = passed("GET", b"HTTP/1.1 200 OK\r\nx-lower: 1\r\nX-UPPER: 2\r\nETag: \"e\"\r\ncontent-length: 0\r\n\r\n").await;
+    let reply =
+        passed("GET", b"HTTP/1.1 200 OK\r\nx-lower: 1\r\nX-UPPER: 2\r\nETag: \"e\"\r\ncontent-length: 0\r\n\r\n").await;
     let names: Vec<_> = reply.headers.iter().map(|(name, _)| name.as_str()).collect();
     for name in ["X-Lower", "X-Upper", "Etag", "Content-Length", "X-Request-Id", "Date"] {
         assert!(names.contains(&name), "no {name} in {names:?}");
@@ -109,7 +116,8 @@ async fn names_of_headers_are_written_in_title_case() {
 
 #[tokio::test]
 async fn a_length_is_told_once_and_a_date_is_the_applications() {
-    let said = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Length: 2\r\n\r\nok";
+    let said =
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Length: 2\r\n\r\nok";
     let reply = passed("GET", said).await;
     assert_eq!((reply.all("content-length"), reply.text()), (vec!["2"], "ok".to_owned()));
     assert_eq!(reply.all("date"), ["Sun, 06 Nov 1994 08:49:37 GMT"]);
@@ -117,7 +125,8 @@ async fn a_length_is_told_once_and_a_date_is_the_applications() {
 
 #[tokio::test]
 async fn what_concerns_the_applications_connection_does_not_reach_the_client() {
-    let said = b"HTTP/1.1 200 OK\r\nConnection: keep-alive, X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\nX-Kept: 1\r\n\
+    let said =
+        b"HTTP/1.1 200 OK\r\nConnection: keep-alive, X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\nX-Kept: 1\r\n\
                  Proxy-Authenticate: x\r\nUpgrade: h2c\r\nTrailer: X-T\r\nTransfer-Encoding: chunked\r\n\r\n\
                  2\r\nok\r\n0\r\nX-T: 1\r\n\r\n";
     let reply = passed("GET", said).await;
@@ -141,7 +150,8 @@ async fn a_connection_outlives_a_reply_whose_application_closed_its_own() {
 #[tokio::test]
 async fn statuses_and_their_phrases_pass() {
     for (status, phrase) in [(200, "Fine"), (299, "Odd"), (418, "I'm a teapot"), (500, "Oh"), (599, "End")] {
-        let backend = FakeBackend::answering(format!("HTTP/1.1 {status} {phrase}\r\nContent-Length: 0\r\n\r\n").as_bytes()).await;
+        let backend =
+            FakeBackend::answering(format!("HTTP/1.1 {status} {phrase}\r\nContent-Length: 0\r\n\r\n").as_bytes()).await;
         let gate = Gate::with(OPEN).upstream(&backend.url).start().await;
         let mut connection = gate.connect().await;
         connection.send(b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n").await;
@@ -152,7 +162,8 @@ async fn statuses_and_their_phrases_pass() {
 
 #[tokio::test]
 async fn interim_replies_pass_to_clients_that_understand_them() {
-    let said = "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    let said =
+        "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
     let backend = Backend::answering(said).await;
     let gate = Gate::with(OPEN).upstream(&backend.url()).start().await;
     let mut connection = gate.connect().await;
