@@ -18,6 +18,7 @@ mod environment;
 mod faults;
 mod file;
 mod reader;
+mod refusal;
 mod resolve;
 mod values;
 mod warn;
@@ -91,16 +92,15 @@ pub struct Loaded {
 
 /// Reads a file. The error is every fault at once.
 pub fn load(path: &Path, overrides: &Overrides) -> Result<Loaded, Vec<Remark>> {
-    let text = read_file(path, MAX_FILE).and_then(|bytes| {
-        String::from_utf8(bytes).map_err(|error| {
-            let before = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
-            let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
-            format!("is not UTF-8 (line {line})")
-        })
-    });
-    match text {
+    let fault = |line, what| vec![Remark { file: path.to_owned(), line, key: String::new(), what }];
+    let bytes = read_file(path, MAX_FILE).map_err(|what| fault(0, what))?;
+    match String::from_utf8(bytes) {
         Ok(text) => parse(&text, path, overrides),
-        Err(what) => Err(vec![Remark { file: path.to_owned(), line: 0, key: String::new(), what }]),
+        Err(error) => {
+            let before = error.as_bytes().iter().take(error.utf8_error().valid_up_to());
+            let line = 1 + before.filter(|byte| **byte == b'\n').count() as u64;
+            Err(fault(line, "is not UTF-8".to_owned()))
+        }
     }
 }
 

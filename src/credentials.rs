@@ -49,6 +49,12 @@ pub struct Claims<'a> {
     pub user_id: Option<&'a [u8]>,
     /// What should prove that.
     pub user_token: Option<&'a [u8]>,
+    /// When it says it signed the request, in Unix seconds.
+    pub timestamp: Option<&'a [u8]>,
+    /// What makes its signature different from every other.
+    pub nonce: Option<&'a [u8]>,
+    /// Its signature over the request.
+    pub sign: Option<&'a [u8]>,
     /// Whether `Authorization` carried the user_token: then it is the gate's, not the application's.
     pub by_authorization: bool,
 }
@@ -66,6 +72,9 @@ impl<'a> Claims<'a> {
             api_token: find(&names.api_token, "X-Api-Token"),
             user_id: find(&names.user_id, "X-User-Id"),
             user_token: named.or(bearer),
+            timestamp: find(&names.timestamp, "X-Timestamp"),
+            nonce: find(&names.nonce, "X-Nonce"),
+            sign: find(&names.sign, "X-Sign"),
             by_authorization: bearer.is_some(),
         }
     }

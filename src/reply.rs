@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
@@ -12,6 +13,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AU
 use http::{Response, StatusCode};
 use serde_json::Value;
 
+use crate::clock::Timestamp;
 use crate::ids::RequestId;
 use crate::login::merge::ascii;
 use crate::login::{self};
@@ -70,16 +72,18 @@ pub struct Refusal {
     pub detail: String,
     /// What the caller reads, where the reason's own words are not enough.
     pub message: Option<String>,
+    /// When trying again makes sense, where that is known.
+    pub retry_after: Option<Duration>,
 }
 
 impl Refusal {
     /// For that reason; the detail goes to the log only.
     pub fn new(reason: Reason, detail: impl Into<String>) -> Self {
-        Self { reason, detail: detail.into(), message: None }
+        Self { reason, detail: detail.into(), message: None, retry_after: None }
     }
 
     fn told(reason: Reason, detail: String) -> Self {
-        Self { reason, message: Some(detail.clone()), detail }
+        Self { reason, message: Some(detail.clone()), detail, retry_after: None }
     }
 }
 
@@ -106,8 +110,14 @@ impl From<Denial> for Refusal {
             Denial::UserRefused(_) => Reason::UserRefused,
             Denial::UserEnded(_) => Reason::UserEnded,
             Denial::WrongChannel(_) => Reason::WrongChannel,
+            Denial::SignMissing(_) => Reason::SignMissing,
+            Denial::SignRefused => Reason::SignRefused,
+            Denial::SignExpired => Reason::SignExpired,
+            Denial::SignReplayed => Reason::SignReplayed,
+            Denial::Limited(..) => Reason::Limited,
+            Denial::Locked(..) => Reason::Locked,
         };
-        Self::new(reason, denial.detail())
+        Self { retry_after: denial.retry_after(), ..Self::new(reason, denial.detail()) }
     }
 }
 
@@ -157,6 +167,8 @@ pub struct Asked<'a> {
     pub accept_language: Option<&'a [u8]>,
     /// Whether it was HEAD.
     pub is_head: bool,
+    /// Now.
+    pub now: Timestamp,
 }
 
 impl Settings {
@@ -174,7 +186,12 @@ impl Settings {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"ticketgate\""));
         }
         if reason.passes_by_itself() {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            // Rounded up: a caller that waits as told is not refused again.
+            let seconds = refusal.retry_after.map_or(1, |after| after.as_millis().div_ceil(1000).max(1));
+            headers.insert(RETRY_AFTER, HeaderValue::from(u64::try_from(seconds).unwrap_or(u64::MAX)));
+        }
+        if reason == Reason::SignExpired {
+            headers.insert("x-ticketgate-time", HeaderValue::from(asked.now.as_secs()));
         }
         response
     }

@@ -4,9 +4,10 @@ mod support;
 
 use md5::{Digest, Md5};
 use support::apps::{MVC, Site};
+use support::backend::{Answer, FINE, FakeBackend};
 use support::caller::mvc;
 use support::gate::Gate;
-use support::http::{Connection, Request};
+use support::http::Request;
 use support::php::PhpFpm;
 
 /// 1 MiB, as the application makes it.
@@ -87,17 +88,19 @@ async fn a_chunked_upload_arrives_whole() {
 
 #[tokio::test]
 async fn events_arrive_as_they_are_sent() {
-    let site = Site::mvc().await;
-    let mut stream = Connection::open(&site.gate.address).await;
-    stream.send(&site.ios().get("sse/stream/open").to_bytes()).await;
+    let php = PhpFpm::application("mvc");
+    let gate = Gate::with(MVC).upstream(&php.url).start().await;
+    let ios = gate.client("ios", "s3cret");
+    let mut stream = gate.connect().await;
+    stream.send(&ios.get("sse/stream/open").to_bytes()).await;
     let (status, _) = stream.head().await.expect("a head");
     assert_eq!(status, 200);
     for event in ["1", "2", "3"] {
         // The application sends the next event only when it is told that this one was seen.
         let end = format!("data: 消息{event}\n\n");
         assert!(stream.until(end.as_bytes()).await.is_some(), "event {event}");
-        let seen = site.ios().target(&format!("{}&id={event}", mvc("sse/stream/seen")), "sse/stream/seen");
-        site.gate.get(&seen).await.assert_passed();
+        let seen = ios.target(&format!("{}&id={event}", mvc("sse/stream/seen")), "sse/stream/seen");
+        gate.get(&seen).await.assert_passed();
     }
 }
 
@@ -109,6 +112,82 @@ async fn connections_serve_one_request_after_another() {
         connection.send(&site.ios().get("news/list/index").to_bytes()).await;
         assert_eq!(connection.reply_to("GET").await.expect("a reply").at("/data/1/id"), 2);
     }
+}
+
+#[tokio::test]
+async fn a_client_may_wait_to_be_asked_for_its_body() {
+    let site = Site::mvc().await;
+    let target = site.ios().target(&mvc("file/store/upload"), "file/store/upload");
+    let head = format!(
+        "POST {target} HTTP/1.1\r\nHost: {}\r\nContent-Type: image/png\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n",
+        site.gate.address
+    );
+    let mut connection = site.gate.connect().await;
+    connection.send(head.as_bytes()).await;
+    assert_eq!(connection.head().await.map(|(status, _)| status), Some(100));
+    connection.send(b"hello").await;
+    assert_eq!(connection.reply_to("POST").await.expect("a reply").at("/data/size"), 5);
+}
+
+/// A gate that lets everything pass to a backend.
+async fn open(backend: &FakeBackend) -> Gate {
+    let yaml = "upstream: {url: \"{upstream}\"}\nrules: [{path: \"/**\", require: public}]\n";
+    Gate::with(yaml).upstream(&backend.url).start().await
+}
+
+#[tokio::test]
+async fn replies_of_every_kind_pass_untouched() {
+    let table: &[(&str, u16, &str, &[u8])] = &[
+        ("HTTP/1.1 204 No Content\r\nX-Kind: none\r\n\r\n", 204, "none", b""),
+        ("HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\nX-Kind: same\r\n\r\n", 304, "same", b""),
+        (
+            "HTTP/1.1 206 Partial\r\nX-Kind: part\r\nContent-Range: bytes 0-1/9\r\nContent-Length: 2\r\n\r\nab",
+            206,
+            "part",
+            b"ab",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nX-Kind: gzip\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\n\x1f\x01\x02",
+            200,
+            "gzip",
+            b"\x1f\x01\x02",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nX-Kind: chunks\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n",
+            200,
+            "chunks",
+            b"abc",
+        ),
+        ("HTTP/1.1 200 OK\r\nX-Kind: close\r\nConnection: close\r\n\r\nuntil the end", 200, "close", b"until the end"),
+        ("HTTP/1.0 200 OK\r\nX-Kind: old\r\nConnection: close\r\n\r\nold", 200, "old", b"old"),
+        ("HTTP/1.1 500 Oops\r\nX-Kind: error\r\nContent-Length: 4\r\n\r\nfail", 500, "error", b"fail"),
+        (
+            "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nX-Kind: late\r\nContent-Length: 1\r\n\r\nx",
+            200,
+            "late",
+            b"x",
+        ),
+    ];
+    for (answer, status, kind, body) in table {
+        let backend = FakeBackend::answering(answer.as_bytes()).await;
+        let gate = open(&backend).await;
+        for _ in 0..2 {
+            let reply = gate.get("/a").await;
+            assert_eq!((reply.status, reply.header("x-kind")), (*status, Some(*kind)));
+            assert_eq!(&reply.body, body, "{kind}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_pooled_connection_that_was_closed_meanwhile_is_replaced() {
+    let backend = FakeBackend::with(|_| Answer::Last(FINE.to_vec())).await;
+    let gate = open(&backend).await;
+    for _ in 0..8 {
+        gate.get("/a").await.assert_passed();
+        gate.post("/a").form(&[("x", "1")]).await.assert_passed();
+    }
+    assert_eq!(backend.requests().len(), 16, "and nothing is done twice");
 }
 
 #[tokio::test]

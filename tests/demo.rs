@@ -26,9 +26,9 @@ impl Demo {
     /// Starts it, and reads what it prints up to the last command.
     fn start() -> (Self, Vec<String>) {
         let mut child = Self::command("127.0.0.1:0").stdout(Stdio::piped()).spawn().expect("a demo that starts");
-        let stdout = BufReader::new(child.stdout.take().expect("its output"));
+        let mut stdout = BufReader::new(child.stdout.take().expect("its output"));
         let mut lines = vec![];
-        for line in stdout.lines().map_while(Result::ok) {
+        for line in stdout.by_ref().lines().map_while(Result::ok) {
             let last =
                 line.starts_with("curl") && lines.iter().any(|line: &String| line.contains("refused from now on"));
             lines.push(line);
@@ -76,6 +76,14 @@ fn every_printed_line_works_in_the_order_it_stands() {
     }
     let token = printed[3].trim_start_matches("user_token: ");
     assert!(token.len() == 32 && token.bytes().all(|byte| byte.is_ascii_hexdigit()), "{token}");
+}
+
+#[test]
+fn ctrl_c_ends_it_well() {
+    let (mut demo, _lines) = Demo::start();
+    let pid = rustix::process::Pid::from_child(&demo.0);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("a signal");
+    assert_eq!(demo.0.wait().expect("an end").code(), Some(0));
 }
 
 #[test]

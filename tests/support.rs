@@ -5,7 +5,9 @@
 
 pub mod apps;
 pub mod backend;
+pub mod bytes;
 pub mod caller;
 pub mod gate;
 pub mod http;
 pub mod php;
+pub mod redis;

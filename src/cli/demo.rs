@@ -1,9 +1,11 @@
 //! `ticketgate demo`: a gate before a built-in legacy application, and curl lines that show what it does.
 
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::Context as _;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::{self, Manner};
 use crate::cli::Failure;
@@ -23,20 +25,24 @@ pub fn run(listen: String) -> Result<(), Failure> {
 }
 
 async fn serve(listen: String) -> anyhow::Result<()> {
+    // Caught from the beginning, so that there is no moment at which it ends the demo otherwise.
+    let mut ctrl_c = signal(SignalKind::interrupt()).context("Ctrl-C cannot be caught")?;
     let application = legacy::start().await.context("the built-in application cannot listen")?;
     let loaded = load(listen, application)?;
     let clock = Clock::system();
     let manner = Manner { clock: clock.clone(), log: AccessLog::off(), workers: 1 };
-    let running =
-        app::start(loaded.settings, manner).await.context("another address: ticketgate demo --listen HOST:PORT")?;
+    let started = app::start(loaded.settings, manner).await;
+    let running = started.map_err(|error| anyhow::anyhow!("{error:#}; try another address with --listen HOST:PORT"))?;
     let address = running.addresses.first().cloned().unwrap_or_default();
-    println!("{}", tour::lines(&reachable(&address), &today(clock.now())));
-    tokio::signal::ctrl_c().await.context("Ctrl-C cannot be caught")?;
+    // Whoever reads only the first lines (`| head`) has what they wanted.
+    let _ = io::stdout().write_all(tour::lines(&reachable(&address), &today(clock.now())).as_bytes());
+    ctrl_c.recv().await;
     running.drain().await;
     Ok(())
 }
 
 fn load(listen: String, application: SocketAddr) -> anyhow::Result<Loaded> {
+    anyhow::ensure!(!listen.starts_with("unix:"), "the demo's lines need a port: --listen HOST:PORT");
     let overrides =
         Overrides { listen: Some(listen), upstream: Some(format!("http://{application}")), ..Overrides::default() };
     config::parse(CONFIGURATION, Path::new("demo.yaml"), &overrides).map_err(|faults| {

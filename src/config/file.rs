@@ -8,13 +8,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::values::{OneOrMany, SecretText, Size, Span, Unbuilt};
 
+pub(crate) mod bounds;
 pub(crate) mod routing;
 pub(crate) mod rule;
 pub(crate) mod sections;
 
+use bounds::{Limits, Signature, Timeouts};
 use routing::{Elsewhere, EndpointParts, Fold, Leniency, Names, Place, Source};
 use rule::{Requirement, Rule};
-use sections::{Admin, Forward, Limits, Log, Reject, Session, Signature, Store, Time, Timeouts, Upstream};
+use sections::{Admin, Forward, Log, Reject, Session, Store, Time, Upstream};
 
 /// The configuration of Ticketgate.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]

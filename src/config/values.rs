@@ -155,9 +155,11 @@ pub(crate) enum SecretText {
     File(String),
 }
 
+/// A secret in a file.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct SecretFile {
+    /// Path of a file that holds the secret; relative to the configuration's directory.
     file: String,
 }
 

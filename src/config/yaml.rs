@@ -70,6 +70,16 @@ impl Node {
         Self { line, value: Value::Map(Vec::new()) }
     }
 
+    /// Whether it was refused before.
+    pub(crate) fn is_broken(&self) -> bool {
+        matches!(self.value, Value::Broken)
+    }
+
+    /// Whether nothing stands here.
+    pub(crate) fn is_null(&self) -> bool {
+        matches!(self.value, Value::Scalar { null: true, .. })
+    }
+
     /// Puts a value at the end of a path of keys. What is in the way and no map stays, for readers to refuse.
     pub(crate) fn set(&mut self, path: &[&str], value: Self) {
         let [key, rest @ ..] = path else {

@@ -28,6 +28,7 @@ pub(super) struct Passage<'a> {
 
 /// What a request carries besides its own head.
 struct Load<'a> {
+    permit: &'a Permit,
     cookies: Option<String>,
     drop_authorization: bool,
     plain_reply: bool,
@@ -45,6 +46,7 @@ impl Gate {
         let login = passage.rule.login.as_deref();
         let held = self.holds(passage);
         let load = Load {
+            permit: passage.permit,
             cookies: if held { Some(self.held_cookies(passage)) } else { None },
             drop_authorization: passage.claims.by_authorization
                 || passage.permit.session().is_some()
@@ -52,7 +54,7 @@ impl Gate {
             plain_reply: login.is_some(),
             rule: Some(passage.rule),
         };
-        let response = self.send(passage.inbound, passage.permit, body, &load, note).await?;
+        let response = self.send(passage.inbound, body, &load, note).await?;
         let mut response = match login {
             Some(rule) => return self.watch_login(passage, rule, response, note).await,
             None => response,
@@ -73,22 +75,22 @@ impl Gate {
         body: body::Body,
         note: &mut Note,
     ) -> Result<Response<Body>, Refusal> {
-        let load = Load { cookies: None, drop_authorization: false, plain_reply: false, rule: None };
-        let response = self.send(inbound, &Permit::observed(), body, &load, note).await?;
+        let permit = Permit::observed();
+        let load = Load { permit: &permit, cookies: None, drop_authorization: false, plain_reply: false, rule: None };
+        let response = self.send(inbound, body, &load, note).await?;
         Ok(self.finish(inbound, response.map(Body::Upstream), note))
     }
 
     async fn send(
         &self,
         inbound: &Inbound,
-        permit: &Permit,
         body: body::Body,
         load: &Load<'_>,
         note: &mut Note,
     ) -> Result<Response<ResponseBody>, Refusal> {
         let traceparent = replies::traceparent(inbound.head.header("traceparent"));
         let context = Context {
-            identity: permit.identity(),
+            identity: load.permit.identity(),
             request_id: &note.request_id,
             now: self.clock.now(),
             cookies: load.cookies.as_deref(),
@@ -174,8 +176,10 @@ impl Gate {
             }
             let changes = jar::changes(headers, path, now);
             if !changes.is_empty() {
-                let taken = self.store.change_jar(live.hash, &|jar| jar::apply(jar, &changes)).await;
-                taken.or_else(lost_cookies)?;
+                // The request was done and its answer is right; only the cookies could not be kept.
+                if let Err(fault) = self.store.change_jar(live.hash, &|jar| jar::apply(jar, &changes)).await {
+                    tracing::warn!(%fault, "cookies of the application could not be kept");
+                }
             }
         }
         headers.remove(http::header::SET_COOKIE);
@@ -207,10 +211,4 @@ impl Gate {
         replies::put_request_id(response.headers_mut(), &note.request_id);
         response
     }
-}
-
-/// The request was done and its answer is right; only the cookies could not be kept.
-fn lost_cookies(fault: Fault) -> Result<bool, Fault> {
-    tracing::warn!(%fault, "cookies of the application could not be kept");
-    Ok(false)
 }

@@ -76,7 +76,12 @@ impl Note {
 
     /// What an answer of ours needs to know.
     pub(super) fn asked(&self) -> Asked<'_> {
-        Asked { request_id: &self.request_id, accept_language: self.accept_language.as_deref(), is_head: self.is_head }
+        Asked {
+            request_id: &self.request_id,
+            accept_language: self.accept_language.as_deref(),
+            is_head: self.is_head,
+            now: self.at,
+        }
     }
 
     /// The finished outcome.

@@ -240,7 +240,8 @@ mod tests {
     fn endpoint_patterns_fill_parts_left_out_and_fold() {
         let case = Fold { case: true, ..Fold::default() };
         let all = Fold { case: true, underscore: true, dash: true };
-        let table: &[(&str, (&str, &str, &str), Fold, bool)] = &[
+        type Row = (&'static str, (&'static str, &'static str, &'static str), Fold, bool);
+        let table: &[Row] = &[
             ("news", ("news", "list", "index"), case, true),
             ("news", ("NEWS", "x", ""), case, true),
             ("news", ("newsx", "x", ""), case, false),

@@ -1,5 +1,7 @@
 //! What a caller can lack.
 
+use std::time::Duration;
+
 use crate::store::Ending;
 
 /// The caller lacks something. Some carry what only the log may tell.
@@ -21,6 +23,18 @@ pub enum Denial {
     UserEnded(Ending),
     /// `wrong_channel`: what the session is bound to.
     WrongChannel(&'static str),
+    /// `sign_missing`, and which of its parameters.
+    SignMissing(&'static str),
+    /// `sign_refused`
+    SignRefused,
+    /// `sign_expired`: its timestamp is outside the window.
+    SignExpired,
+    /// `sign_replayed`
+    SignReplayed,
+    /// `limited`: which limit, and when it passes.
+    Limited(&'static str, Duration),
+    /// `locked`: what is locked, and for how long.
+    Locked(&'static str, Duration),
 }
 
 /// What is wrong with a client.
@@ -46,10 +60,22 @@ pub enum SessionFlaw {
 }
 
 impl Denial {
+    /// When it passes by itself.
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Limited(_, after) | Self::Locked(_, after) => Some(*after),
+            _ => None,
+        }
+    }
+
     /// What the log says beside the reason; holds nothing the caller sent.
     pub const fn detail(&self) -> &'static str {
         match self {
-            Self::Denied(why) | Self::WrongChannel(why) => why,
+            Self::Denied(why) | Self::WrongChannel(why) | Self::Limited(why, _) | Self::Locked(why, _) => why,
+            Self::SignMissing(what) => what,
+            Self::SignRefused => "the signature is wrong",
+            Self::SignExpired => "the timestamp is outside the window",
+            Self::SignReplayed => "the nonce or signature was used before",
             Self::EndpointUnknown => "the request names no endpoint",
             Self::ClientMissing(what) | Self::UserMissing(what) => what,
             Self::ClientRefused(ClientFlaw::Unknown) => "no such client",

@@ -13,6 +13,8 @@ type Script = Arc<dyn Fn(&[u8]) -> Answer + Send + Sync>;
 pub enum Answer {
     /// Sends these bytes, and closes if they say `Connection: close`.
     Bytes(Vec<u8>),
+    /// Sends these bytes and closes without having said so.
+    Last(Vec<u8>),
     /// Closes the connection.
     Close,
     /// Holds the connection and never answers.
@@ -100,6 +102,10 @@ async fn converse(mut stream: TcpStream, requests: Arc<Mutex<Vec<Vec<u8>>>>, scr
                 if stream.write_all(&answer).await.is_err() || says_close(&answer) {
                     return;
                 }
+            }
+            Answer::Last(answer) => {
+                let _ = stream.write_all(&answer).await;
+                return;
             }
             Answer::Close => return,
             Answer::Never => std::future::pending().await,

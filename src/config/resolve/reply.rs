@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::config::faults::Faults;
 use crate::config::file::ByName;
 use crate::config::file::sections::{Language, Reject, Status};
-use crate::config::reader::none_of;
+use crate::config::refusal::none_of;
 use crate::reply::{self, Keys, Reason, Settings};
 
 /// `reject`

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::config::faults::Faults;
 use crate::config::file::File;
 use crate::config::file::rule::{self, EndpointIs};
-use crate::config::reader::none_of;
+use crate::config::refusal::none_of;
 use crate::config::resolve::{all_of, endpoint, lasting, login, requirement};
 use crate::config::values::TextOr;
 use crate::policy::Requirement;

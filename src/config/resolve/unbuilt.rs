@@ -3,8 +3,9 @@
 
 use crate::config::faults::Faults;
 use crate::config::file::File;
+use crate::config::file::bounds::{Limits, Signature};
 use crate::config::file::rule::{Login, Rule};
-use crate::config::file::sections::{Limits, Session, Signature, WhenDown};
+use crate::config::file::sections::{Session, WhenDown};
 use crate::config::values::TextOr;
 
 /// Tells of every such key that asks for something.

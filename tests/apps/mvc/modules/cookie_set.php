@@ -6,10 +6,14 @@ function meet($me, $other)
 {
     $dir = session_save_path();
     touch("$dir/meet_$me");
-    for ($i = 0; $i < 1000 && !is_file("$dir/meet_$other"); $i++) {
+    for ($i = 0; $i < 1000; $i++) {
         clearstatcache();
+        if (is_file("$dir/meet_$other")) {
+            return;
+        }
         usleep(5000);
     }
+    output(0, '没有等到');
 }
 
 function action_a()

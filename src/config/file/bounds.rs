@@ -1,0 +1,125 @@
+//! As written: signatures, limits, time-outs.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::config::file::{Algorithm, Tries, kib};
+use crate::config::values::{Size, Span, Unbuilt};
+
+/// Request signatures.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Signature {
+    /// `never`, `when_present` or `always`.
+    pub(crate) require: Signing,
+    /// Algorithms.
+    pub(crate) algorithms: Vec<Algorithm>,
+    /// How old a signature may be.
+    pub(crate) window: Span,
+    /// Whether a nonce must come along.
+    pub(crate) nonce: Nonce,
+}
+
+impl Default for Signature {
+    fn default() -> Self {
+        Self {
+            require: Signing::Never,
+            algorithms: vec![Algorithm::HmacSha256, Algorithm::Md5],
+            window: Span::secs(300),
+            nonce: Nonce::Optional,
+        }
+    }
+}
+
+/// `signature.require`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Signing {
+    /// No signature is looked at.
+    Never,
+    /// A signature that is given must be right.
+    WhenPresent,
+    /// A signature must be given.
+    Always,
+}
+
+/// `signature.nonce`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Nonce {
+    /// It may.
+    Optional,
+    /// It must.
+    Required,
+}
+
+/// Bounds of requests and connections.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Limits {
+    /// A request's head.
+    pub(crate) header: Size,
+    /// A body that is read: forms.
+    pub(crate) form: Size,
+    /// Any body.
+    pub(crate) body: Size,
+    /// Connections at once.
+    pub(crate) connections: usize,
+    /// Rate per address. Not available in this version.
+    pub(crate) per_ip: Option<Unbuilt>,
+    /// Rate per client. Not available in this version.
+    pub(crate) per_client: Option<Unbuilt>,
+    /// Rate per user. Not available in this version.
+    pub(crate) per_user: Option<Unbuilt>,
+    /// Failed logins that lock. Not available in this version: they are not counted yet.
+    pub(crate) failed_logins: Tries,
+    /// Failed client tokens that lock. Not available in this version: they are not counted yet.
+    pub(crate) failed_tokens: Tries,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            header: kib(32),
+            form: kib(1024),
+            body: kib(64 * 1024),
+            connections: 10_000,
+            per_ip: None,
+            per_client: None,
+            per_user: None,
+            failed_logins: Tries { tries: 5, within: Span::secs(900), lock: Span::secs(900) },
+            failed_tokens: Tries { tries: 100, within: Span::secs(60), lock: Span::secs(60) },
+        }
+    }
+}
+
+/// Bounds in time.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Timeouts {
+    /// For a whole request head.
+    pub(crate) header: Span,
+    /// Longest wait for the next bytes of a body.
+    pub(crate) body_idle: Span,
+    /// Least bytes per second of a body, counted after ten seconds; 0 for none.
+    pub(crate) body_rate: Size,
+    /// Longest time without the client taking any byte of a reply.
+    pub(crate) write: Span,
+    /// Between requests on a connection.
+    pub(crate) keep_alive: Span,
+    /// For what is under way when the gate stops.
+    pub(crate) drain: Span,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            header: Span::secs(10),
+            body_idle: Span::secs(30),
+            body_rate: Size(512),
+            write: Span::secs(60),
+            keep_alive: Span::secs(75),
+            drain: Span::secs(30),
+        }
+    }
+}

@@ -1,0 +1,572 @@
+//! The configuration: what it says, what is wrong with it, and that example, schema and documentation know the same keys.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use ticketgate::config::{self, Loaded, Overrides, Remark};
+
+const MINIMAL: &str = "upstream: {url: \"http://127.0.0.1:8081\"}\n";
+const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+fn environment(name: &str) -> Result<Option<String>, String> {
+    Ok(match name {
+        "IOS_SECRET" => Some("s3cret".to_owned()),
+        "IDLE" => Some("3h".to_owned()),
+        "MANY" => Some("12".to_owned()),
+        "YES" => Some("true".to_owned()),
+        _ => None,
+    })
+}
+
+fn parse(text: &str) -> Result<Loaded, Vec<Remark>> {
+    config::parse_in(text, Path::new("t.yaml"), &Overrides::default(), &environment)
+}
+
+fn fine(text: &str) -> Loaded {
+    parse(text).unwrap_or_else(|faults| panic!("{faults:#?}\nin\n{text}"))
+}
+
+/// Every fault as it is shown, after the minimal configuration in line 1.
+fn faults(text: &str) -> Vec<String> {
+    let text = format!("{MINIMAL}{text}");
+    let faults = parse(&text).map(|_| ()).unwrap_err();
+    faults.iter().map(ToString::to_string).collect()
+}
+
+fn warnings(text: &str) -> Vec<String> {
+    fine(&format!("{MINIMAL}{text}")).warnings.iter().map(ToString::to_string).collect()
+}
+
+#[track_caller]
+fn assert_fault(text: &str, place: &str, part: &str) {
+    let faults = faults(text);
+    let [fault] = faults.as_slice() else { panic!("one fault was expected in\n{text}\nnot {faults:#?}") };
+    assert!(
+        fault.starts_with(&format!("t.yaml:{place}: ")) && fault.contains(part),
+        "{fault}\nis not at {place}: {part}"
+    );
+}
+
+#[test]
+fn a_file_that_names_the_upstream_alone_is_enough() {
+    let settings = fine(MINIMAL).settings;
+    assert!(settings.gate.policy.rules.is_empty());
+    assert_eq!(settings.gate.policy.default.require, ticketgate::policy::Requirement::Deny);
+    assert_eq!(settings.gate.policy.reader.sources.len(), 1);
+}
+
+#[test]
+fn every_fault_is_told_in_one_run_with_its_line_and_key() {
+    let text = "mode: enforc
+session:
+  idle: soon
+  per_user: -1
+  what: 1
+rules:
+  - {path: /a, require: public}
+  - nonsense
+  - {path: /b, requir: public}
+  - path: /c
+    require: user
+    logout: that
+";
+    assert_eq!(
+        faults(text),
+        [
+            "t.yaml:2: mode: `enforc` is none of enforce, observe; did you mean `enforce`?",
+            "t.yaml:4: session.idle: must be a duration such as 250ms, 2s, 5m, 2h or 30d",
+            "t.yaml:5: session.per_user: must be a whole number from 0, not such a number",
+            "t.yaml:6: session.what: unknown key; known here: idle, max_age, extend_every, per_user, when_full, bind, user_id, \
+             sealed, guest, lost",
+            "t.yaml:9: rules[1]: must be a map of keys, not a text",
+            "t.yaml:10: rules[2].requir: unknown key; did you mean `require`?",
+            "t.yaml:10: rules[2].require: is missing; write public, client, user, user_only or deny",
+            "t.yaml:13: rules[3].logout: `that` is none of this, others, all",
+        ]
+    );
+}
+
+#[test]
+fn what_was_refused_is_not_also_called_missing() {
+    assert_eq!(parse("upstream: {url: [1]}\n").unwrap_err().len(), 1);
+    assert_eq!(parse("upstream: 5\n").unwrap_err().len(), 1);
+    assert_fault("rules: [{path: [1], require: public}]\n", "2: rules[0].path", "must be a text, not a list");
+    assert_fault("rules: [{path: /a, require: publik}]\n", "2: rules[0].require", "did you mean `public`?");
+}
+
+#[test]
+fn a_syntax_error_is_told_with_its_line() {
+    let faults = parse("upstream:\n  url: x\n bad\n").unwrap_err();
+    assert_eq!((faults.len(), faults[0].line), (1, 3), "{faults:?}");
+    assert!(faults[0].to_string().starts_with("t.yaml:3: is no YAML: "));
+}
+
+#[test]
+fn a_key_given_twice_is_a_fault() {
+    assert_fault("mode: enforce\nmode: observe\n", "3: mode", "is given twice, first in line 2");
+    assert_fault("session: {idle: 1h, idle: 2h}\n", "2: session.idle", "is given twice");
+}
+
+#[test]
+fn a_missing_upstream_is_a_fault() {
+    for text in ["", "# nothing\n", "mode: enforce\n", "upstream:\n", "upstream: {host: keep}\n"] {
+        let faults = parse(text).unwrap_err();
+        assert_eq!(faults.iter().map(|fault| fault.key.as_str()).collect::<Vec<_>>(), ["upstream.url"], "{text:?}");
+    }
+}
+
+#[test]
+fn variables_serve_as_numbers_durations_and_truth_values() {
+    let settings = fine(&format!(
+        "{MINIMAL}session: {{idle: \"${{IDLE}}\", per_user: \"${{MANY}}\"}}\nforward: {{hide_credentials: \"${{YES}}\"}}\n\
+         log: {{access: \"${{NO:-false}}\"}}\n"
+    ))
+    .settings;
+    assert_eq!(settings.gate.verify.session.idle.as_secs(), 3 * 3600);
+    assert_eq!(settings.gate.verify.session.per_user, 12);
+    assert!(settings.gate.forward.hide_credentials);
+    assert!(!settings.log.access);
+}
+
+#[test]
+fn a_variable_that_is_not_set_is_a_fault_and_an_empty_default_leaves_the_key_out() {
+    assert_fault("clients: [{id: a, secret: \"${NOPE}\"}]\n", "2: clients[0].secret", "NOPE is not set");
+    assert_fault("clients: [{id: a, secret: \"${NOPE:-}\"}]\n", "2: clients[0].secret", "is missing");
+    assert!(fine(&format!("{MINIMAL}store: {{key: \"${{NOPE:-}}\"}}\n")).settings.store.key.is_none());
+}
+
+#[test]
+fn secrets_are_read_from_files_without_their_last_newline() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("secret"), "s3cret\n\n").unwrap();
+    fs::write(folder.path().join("key"), format!("{KEY}\n")).unwrap();
+    fs::write(folder.path().join("empty"), "\n").unwrap();
+    let name = folder.path().join("t.yaml");
+    let parse = |text: &str| config::parse_in(text, &name, &Overrides::default(), &environment);
+
+    let loaded =
+        parse(&format!("{MINIMAL}clients: [{{id: a, secret: {{file: secret}}}}]\nstore: {{key: {{file: key}}}}\n"));
+    let settings = loaded.unwrap().settings;
+    assert_eq!(settings.gate.verify.clients[0].secrets[0].secret.expose(), b"s3cret\n");
+    assert_eq!(settings.store.key.unwrap().expose().len(), 32);
+
+    for (file, key, part) in
+        [("missing", "admin.token.file", "missing: cannot be read"), ("empty", "admin.token", "is empty")]
+    {
+        let faults = parse(&format!("{MINIMAL}admin: {{token: {{file: {file}}}}}\n")).unwrap_err();
+        assert_eq!((faults.len(), faults[0].line, faults[0].key.as_str()), (1, 2, key));
+        assert!(faults[0].what.contains(part), "{faults:?}");
+    }
+}
+
+#[test]
+fn no_secret_is_shown_by_faults_or_settings() {
+    let text = "store: {url: \"redis://:hunter2@host:x\", key: hunter2}\nclients: [{id: a, secret: hunter2, algorithms: hunter2}]\n\
+                admin: {token: hunter2}\nforward: {assertion_key: [hunter2]}\nsession: hunter2\n";
+    let shown = faults(text).join("\n");
+    assert!(shown.contains("store.url") && !shown.contains("hunter2"), "{shown}");
+    let text = format!(
+        "{MINIMAL}store: {{url: \"redis://:hunter2@host\"}}\nadmin: {{token: hunter2}}\nclients: [{{id: a, secret: hunter2}}]\n"
+    );
+    assert!(!format!("{:?}", fine(&text)).contains("hunter2"));
+}
+
+#[test]
+fn flags_stand_in_for_what_the_file_says() {
+    let overrides = Overrides {
+        listen: Some("127.0.0.1:0".to_owned()),
+        upstream: Some("unix:/run/php.sock".to_owned()),
+        store: Some("file:/tmp/x.redb".to_owned()),
+    };
+    let text = "listen: [bad, worse]\nstore: {url: \"${NOPE}\", prefix: \"x:\"}\n";
+    let loaded = config::parse_in(text, Path::new("t.yaml"), &overrides, &environment).unwrap();
+    let settings = loaded.settings;
+    assert_eq!(format!("{:?}", settings.server.listen), "[Tcp(\"127.0.0.1:0\")]");
+    assert_eq!(format!("{:?}", settings.gate.upstream.address), "Unix(\"/run/php.sock\")");
+    assert_eq!(
+        (format!("{:?}", settings.store.location).as_str(), settings.store.prefix.as_str()),
+        ("File(\"/tmp/x.redb\")", "x:")
+    );
+
+    let overrides = Overrides { upstream: Some("ftp://x".to_owned()), ..Overrides::default() };
+    let faults = config::parse_in(MINIMAL, Path::new("t.yaml"), &overrides, &environment).unwrap_err();
+    assert_eq!(faults[0].to_string(), "t.yaml: upstream.url: must be http://host:port or unix:/path");
+}
+
+#[test]
+fn a_protection_that_this_version_does_not_have_is_refused_and_never_ignored() {
+    for (text, key) in [
+        ("signature: {require: always}\n", "signature.require"),
+        ("limits: {per_ip: 50/s}\n", "limits.per_ip"),
+        ("limits: {per_client: 50/s}\n", "limits.per_client"),
+        ("limits: {per_user: {rate: 50/s}}\n", "limits.per_user"),
+        ("limits: {failed_logins: {tries: 3, within: 1m, lock: 1m}}\n", "limits.failed_logins"),
+        ("limits: {failed_tokens: {tries: 3, within: 1m, lock: 1m}}\n", "limits.failed_tokens"),
+        ("session: {sealed: true}\n", "session.sealed"),
+        ("session: {lost: {status: 302}}\n", "session.lost"),
+        ("websocket: [{path: /ws}]\n", "websocket"),
+        ("tls: {cert: a, key: b}\n", "tls"),
+        ("cors: {origins: [a]}\n", "cors"),
+        ("framework: thinkphp3\n", "framework"),
+        ("store: {when_down: {trust: 30s}}\n", "store.when_down"),
+        ("rules: [{path: /a, require: public, guest: true}]\n", "rules[0].guest"),
+        ("rules: [{path: /a, require: public, signature: {require: always}}]\n", "rules[0].signature"),
+        ("rules: [{path: /a, require: public, limit: 5/s}]\n", "rules[0].limit"),
+        ("rules: [{path: /a, require: public, csrf: {form: t}}]\n", "rules[0].csrf"),
+        ("rules: [{path: /a, require: user, logout: {end: this, before: {get: /}}}]\n", "rules[0].logout.before"),
+    ] {
+        assert_fault(text, &format!("2: {key}"), "not available in this version");
+    }
+    for url in ["rediss://h", "redis+sentinel://h/s/0", "redis+cluster://h"] {
+        assert_fault(&format!("store: {{url: \"{url}\"}}\n"), "2: store.url", "not available in this version");
+    }
+    let login = "rules: [{path: /l, require: public, login: {success: {status: 200}, user_id: {from: \"json:/u\", get: /me}, before: {get: /}}}]\n";
+    assert_eq!(faults(login).len(), 2);
+}
+
+#[test]
+fn faults_of_the_process_and_of_clients_are_told() {
+    for (text, place, part) in [
+        ("listen: []\n", "2: listen", "at least one address"),
+        ("listen: [\"0.0.0.0:80\", nonsense]\n", "2: listen[1]", "must be host:port"),
+        ("listen: \":80\"\n", "2: listen", "must be host:port"),
+        ("time: {zone: Mars/Olympus}\n", "2: time.zone", "no time zone"),
+        ("time: {skew: 1d}\n", "2: time.skew", "12h or less"),
+        ("store: {prefix: \"a b\"}\n", "2: store.prefix", "visible ASCII"),
+        ("store: {timeout: 0s}\n", "2: store.timeout", "more than 0"),
+        ("session: {idle: 0s}\n", "2: session.idle", "more than 0"),
+        ("session: {max_age: 0s}\n", "2: session.max_age", "more than 0"),
+        ("limits: {header: 10B}\n", "2: limits.header", "at least 1KiB"),
+        ("trusted_proxies: [10.0.0.0/8, ten]\n", "2: trusted_proxies[1]", "must be a network"),
+        ("reject: {codes: {user_mising: 3}}\n", "2: reject.codes.user_mising", "did you mean `user_missing`?"),
+        ("reject: {keys: {code: msg}}\n", "2: reject.keys.msg", "a name of its own"),
+        ("forward: {headers: {user: X_User}}\n", "2: forward.headers.user", "letters, digits and dashes"),
+        (
+            "forward: {headers: {user: x-auth-client-id}}\n",
+            "2: forward.headers.client",
+            "two of user, client and session",
+        ),
+        ("admin: {listen: \"0.0.0.0:8080\"}\n", "2: admin.listen", "one of their own"),
+        ("clients: [{id: a, secret: x}, {id: a, secret: y}]\n", "2: clients[1].id", "given twice"),
+        ("clients: [{id: a, secret: x, token: \"{module}\"}]\n", "2: clients[0].token", "{secret}"),
+        ("clients: [{id: a, secret: x, endpoints: [a/b/c/d]}]\n", "2: clients[0].endpoints[0]", "more than three"),
+        ("clients: [{id: a, secret: x, algorithms: []}]\n", "2: clients[0].algorithms", "at least one"),
+    ] {
+        assert_fault(text, place, part);
+    }
+}
+
+#[test]
+fn faults_of_names_and_endpoints_are_told() {
+    for (text, place, part) in [
+        ("credentials: []\n", "2: credentials", "at least one"),
+        ("names: {user_id: uid, user_token: uid}\n", "2: names.user_token", "taken by names.user_id"),
+        ("names: {user_id: user.id}\n", "2: names.user_id", "as PHP holds it"),
+        ("selectors: [mod]\n", "2: selectors[0]", "taken by endpoint[0].query.module"),
+        ("endpoint: {query: {module: user_id}}\n", "2: endpoint.query.module", "taken by names.user_id"),
+        ("endpoint: {query: {module: a, action: a}}\n", "2: endpoint.query.action", "another part already"),
+        (
+            "endpoint: [{path: \"/{module}/x\", form: {module: m}}]\n",
+            "2: endpoint[0].form.module",
+            "has that part already",
+        ),
+        ("endpoint: [{}]\n", "2: endpoint[0]", "gives no part"),
+        ("endpoint: [{path: \"x/{module}\"}]\n", "2: endpoint[0].path", "must begin with"),
+        ("endpoint: [{query_path: {name: s}}]\n", "2: endpoint[0].query_path.template", "is missing"),
+        ("endpoint_defaults: {action: a/b}\n", "2: endpoint_defaults.action", "letters, digits"),
+        ("scripts: [index.php]\n", "2: scripts[0]", "a path such as /index.php"),
+        ("suffixes: html\n", "2: suffixes", "a suffix such as .html"),
+    ] {
+        assert_fault(text, place, part);
+    }
+}
+
+#[test]
+fn faults_of_rules_are_told() {
+    for (text, place, part) in [
+        ("rules: [{require: public}]\n", "2: rules[0]", "matches everything"),
+        ("rules: [{path: /a}]\n", "2: rules[0].require", "is missing"),
+        ("rules: [{path: a, require: public}]\n", "2: rules[0].path", "must begin with /"),
+        ("rules: [{path: /a, methods: [], require: public}]\n", "2: rules[0].methods", "at least one method"),
+        ("rules: [{path: /a, methods: get, require: public}]\n", "2: rules[0].methods", "upper case"),
+        ("rules: [{endpoint: a/b/c/d, require: public}]\n", "2: rules[0].endpoint", "more than three"),
+        ("rules: [{endpoint: {is: a/b/c}, methods: GET, require: public}]\n", "2: rules[0].endpoint.is", "has no path"),
+        (
+            "rules: [{path: /a, endpoint: {is: a/b}, require: client}]\n",
+            "2: rules[0].endpoint.is",
+            "module/controller/action",
+        ),
+        ("rules: [{path: /a, require: client, logout: this}]\n", "2: rules[0].logout", "must require user"),
+        ("endpoint: []\nrules: [{path: /a, require: client}]\n", "3: rules[0].require", "configure `endpoint`"),
+        ("endpoint: []\nrules: [{endpoint: a, require: public}]\n", "3: rules[0].endpoint", "can never match"),
+        ("endpoint: []\ndefault: user\n", "3: default", "no `endpoint` source"),
+        (
+            "selectors: [d]\nrules: [{path: /a, require: public, body: opaque}]\n",
+            "3: rules[0].body",
+            "a form could route",
+        ),
+    ] {
+        assert_fault(text, place, part);
+    }
+}
+
+#[test]
+fn faults_of_logins_are_told() {
+    let login = |login: &str| format!("rules:\n  - path: /login\n    require: public\n    login: {login}\n");
+    for (text, key, part) in [
+        ("{user_id: \"json:/u\"}", "success", "is missing"),
+        ("{success: {}, user_id: \"json:/u\"}", "success", "names no condition"),
+        ("{success: [{status: 200}, {not: {}}], user_id: \"json:/u\"}", "success[1].not", "names no condition"),
+        ("{success: {status: [200, 1000]}, user_id: \"json:/u\"}", "success.status", "an HTTP status"),
+        ("{success: {json: {code: 1}}, user_id: \"json:/u\"}", "success.json.code", "a JSON pointer"),
+        ("{success: {body: \"a(\"}, user_id: \"json:/u\"}", "success.body", "no regular expression"),
+        ("{success: {status: 200}}", "user_id", "is missing"),
+        ("{success: {status: 200}, user_id: uid}", "user_id", "must be json:POINTER"),
+        ("{success: {status: 200}, user_id: {decode: url}}", "user_id.from", "must be json:POINTER"),
+        ("{success: {status: 200}, user_id: \"body:uid\"}", "user_id", "needs a group"),
+        ("{success: {status: 200}, user_id: \"json:/u\", user_name: u}", "user_name", "form:NAME"),
+        ("{success: {status: 200}, user_id: \"json:/u\", user_token: make}", "user_token", "issue"),
+        (
+            "{success: {status: 200}, user_id: \"json:/u\", fields: [user_token]}",
+            "fields[0]",
+            "taken by names.user_token",
+        ),
+    ] {
+        assert_fault(&login(text), &format!("5: rules[0].login.{key}"), part);
+    }
+    assert_fault(
+        "rules: [{path: /l, require: public, body: opaque, login: {success: {status: 200}, user_id: \"form:u\"}}]\n",
+        "2: rules[0].body",
+        "the login reads its form",
+    );
+    assert_fault(
+        "rules: [{path: /l, require: deny, login: {success: {status: 200}, user_id: \"form:u\"}}]\n",
+        "2: rules[0].login",
+        "no login is ever seen",
+    );
+}
+
+#[test]
+fn a_login_is_resolved() {
+    let text = format!(
+        "{MINIMAL}rules:
+  - endpoint: user/auth/login
+    require: client
+    login:
+      success: [{{json: {{/code: 1, /ok: true}}}}, {{status: 302, location: \"/home*\"}}]
+      user_id: {{from: \"form:LoginForm[name]\", fold: lower, match: \"^(.*)@\"}}
+      fields: [\"LoginForm[name]\", \"LoginForm[pw]\"]
+      reply: envelope
+      failed: envelope
+      cookies: pass
+"
+    );
+    let settings = fine(&text).settings;
+    let login = settings.gate.policy.rules[0].login.clone().unwrap();
+    assert_eq!(login.success.len(), 2);
+    assert_eq!(login.success[0].json, [("/code".to_owned(), "1".to_owned()), ("/ok".to_owned(), "true".to_owned())]);
+    assert_eq!(login.user_name.as_deref(), Some("LoginForm[name]"));
+    assert!(login.user_id.lower && login.failed_envelope && !login.hold_cookies);
+    assert!(settings.gate.reading.reserved.find(b"LoginForm").is_some());
+}
+
+#[test]
+fn every_kind_of_source_is_resolved_and_its_names_are_reserved() {
+    let text = format!(
+        "{MINIMAL}endpoint:
+  - query: {{module: m, action: a}}
+  - form: {{module: m}}
+  - request: {{controller: c}}
+  - path: \"/{{module}}/{{controller}}/{{action}}/**\"
+  - {{path: \"/{{module}}.php\", query: {{action: do}}}}
+  - query_path: {{name: s, template: \"/{{module}}/{{action}}\"}}
+  - query_path: {{name: \"\", template: \"/{{module}}\"}}
+  - path: \"{{path}}\"
+suffixes: [.html, any]
+"
+    );
+    let settings = fine(&text).settings;
+    let reader = &settings.gate.policy.reader;
+    assert_eq!((reader.sources.len(), reader.any_suffix, reader.suffixes.len()), (8, true, 1));
+    let reserved = &settings.gate.reading.reserved;
+    let kind = |name: &str| format!("{:?}", reserved.find(name.as_bytes()).unwrap().kind);
+    assert_eq!(kind("m"), "Endpoint { places: Places { query: true, form: true, header: false } }");
+    assert_eq!(kind("a"), "Endpoint { places: Places { query: true, form: false, header: false } }");
+    assert_eq!(kind("c"), "Endpoint { places: Places { query: true, form: true, header: false } }");
+    assert_eq!(kind("do"), kind("a"));
+    assert_eq!(kind("s"), kind("a"));
+}
+
+#[test]
+fn methods_of_rules_may_pass() {
+    let text = format!("{MINIMAL}rules: [{{path: /dav/**, methods: [GET, PROPFIND], require: user_only}}]\n");
+    let methods = fine(&text).settings.server.methods;
+    assert!(methods.allows(b"PROPFIND") && methods.allows(b"POST") && !methods.allows(b"LOCK"));
+}
+
+#[test]
+fn doubtful_configurations_are_warned_of() {
+    for (text, expected) in [
+        ("mode: observe\n", vec!["t.yaml:2: mode: observe"]),
+        ("default: public\n", vec!["t.yaml:2: default: public"]),
+        ("store: {url: \"file:/tmp/x\"}\n", vec!["t.yaml:2: store.key: is not set"]),
+        ("store: {url: \"memory:\"}\n", vec![]),
+        (
+            "rules:\n  - {endpoint: a/bc/d, require: client}\n  - {endpoint: ab/c/d, require: user}\n  - {endpoint: abc//d, require: public}\n",
+            vec!["t.yaml:4: rules[1].endpoint: shares its md5 api_token with a/bc/d (line 3)"],
+        ),
+        (
+            "rules:\n  - {path: \"/a/**\", require: public}\n  - {path: /A/b, require: user}\n  - {path: /b, require: public}\n",
+            vec!["t.yaml:4: rules[1]: can never match: the rule in line 3"],
+        ),
+        (
+            "rules:\n  - {endpoint: news, methods: [GET, POST], require: public}\n  - {endpoint: news/list, methods: GET, require: user}\n",
+            vec!["t.yaml:4: rules[1]: can never match"],
+        ),
+        (
+            "rules:\n  - {endpoint: news, methods: GET, require: public}\n  - {endpoint: news, require: user}\n  - {endpoint: \"*\", params: {a: 1}, require: user}\n  - {endpoint: \"*\", require: user}\n",
+            vec![],
+        ),
+    ] {
+        let warnings = warnings(text);
+        assert_eq!(warnings.len(), expected.len(), "{text}{warnings:#?}");
+        for (warning, expected) in warnings.iter().zip(expected) {
+            assert!(warning.starts_with(expected), "{warning}");
+        }
+    }
+}
+
+fn example() -> String {
+    fs::read_to_string("config.example.yaml").unwrap()
+}
+
+/// The lines of top-level keys of the example.
+fn section(key: &str) -> String {
+    let example = example();
+    let start = example.find(&format!("\n{key}:")).unwrap() + 1;
+    let rest = &example[start..];
+    let length = rest
+        .match_indices('\n')
+        .map(|(at, _)| at + 1)
+        .find(|at| rest[*at..].chars().next().is_none_or(|first| !first.is_whitespace() && first != '#'));
+    rest[..length.unwrap_or(rest.len())].to_owned()
+}
+
+#[test]
+fn the_example_holds_the_defaults() {
+    let minimal = format!("{MINIMAL}{}{}", section("clients"), section("rules"));
+    let (example, minimal) = (fine(&example()), fine(&minimal));
+    assert_eq!(format!("{:#?}", example.settings), format!("{:#?}", minimal.settings));
+    assert_eq!(example.warnings, []);
+}
+
+/// Every key of the schema, as `Section.key` of the type it belongs to.
+fn schema_keys() -> BTreeSet<(String, String)> {
+    let schema = config::schema();
+    let types = schema.get("$defs").and_then(Value::as_object).unwrap().iter().map(|(name, def)| (name.as_str(), def));
+    let mut keys = BTreeSet::new();
+    for (name, def) in types.chain([("", &schema)]) {
+        assert!(def.get("description").is_some(), "{name} has no description");
+        for (key, property) in def["properties"].as_object().into_iter().flatten() {
+            assert!(property.get("description").is_some(), "{name}.{key} has no description");
+            keys.insert((name.to_owned(), key.clone()));
+        }
+    }
+    assert!(keys.len() > 100, "{}", keys.len());
+    keys
+}
+
+#[test]
+fn the_example_knows_every_key() {
+    let example = example();
+    let whole: Value = serde_yaml::from_str(&example).unwrap();
+    for (name, key) in schema_keys() {
+        let written = regex::Regex::new(&format!(r"(?m)(^|[\s{{,#]){key}\b[^\n]*")).unwrap();
+        assert!(written.is_match(&example), "{name}.{key} is not in the example");
+        if name.is_empty() {
+            assert!(whole.get(&key).is_some(), "{key} is not in the example");
+        }
+    }
+    let schema = config::schema();
+    let sections = schema["properties"].as_object().unwrap().iter();
+    // `endpoint` is a list, whose default happens to be a single map.
+    for (section, keys) in sections.filter(|(section, _)| *section != "endpoint") {
+        for (key, _) in keys["default"].as_object().into_iter().flatten() {
+            assert!(whole[section].get(key).is_some(), "{section}.{key} is not in the example");
+        }
+    }
+}
+
+#[test]
+fn the_documentation_knows_every_key() {
+    let text = fs::read_to_string("docs/configuration.md").unwrap();
+    for (name, key) in schema_keys() {
+        let written = regex::Regex::new(&format!(r"`([a-z_.\[\]]*\.)?{key}[`.\[:]|[{{ ]{key}: ")).unwrap();
+        assert!(written.is_match(&text), "{name}.{key} is not in the documentation");
+    }
+}
+
+fn check(text: &str, arguments: &[&str]) -> Output {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("t.yaml"), text).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ticketgate"));
+    command.current_dir(folder.path()).env_clear().args(["check", "-c", "t.yaml"]).args(arguments).output().unwrap()
+}
+
+#[test]
+fn check_tells_faults_on_stderr_and_exits_with_1() {
+    let output = check("mode: enforc\n", &[]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.stdout, b"");
+    let lines = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(lines.lines().count(), 2, "{lines}");
+    assert!(lines.starts_with("t.yaml:1: mode: `enforc` is none of"), "{lines}");
+}
+
+#[test]
+fn check_says_fine_with_counts_and_warnings() {
+    let output = check(&format!("{MINIMAL}default: public\n"), &[]);
+    assert_eq!(output.status.code(), Some(0));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.starts_with("t.yaml: fine\n  0 rules, 0 clients, 1 endpoint source, 1 warning\n"), "{text}");
+    assert!(text.contains("warning: t.yaml:2: default: public"), "{text}");
+}
+
+#[test]
+fn check_lists_as_json() {
+    let output = check("mode: enforc\n", &["--json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let list: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&list[0]["line"], &list[0]["key"], &list[0]["level"]), (&1.into(), &"mode".into(), &"fault".into()));
+
+    let output = check(&format!("{MINIMAL}mode: observe\n"), &["--json"]);
+    assert_eq!(output.status.code(), Some(0));
+    let list: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((list.as_array().unwrap().len(), &list[0]["level"]), (1, &"warning".into()));
+}
+
+#[test]
+fn check_with_connect_tells_what_does_not_answer() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let output = check(&format!("upstream: {{url: \"http://{free}\"}}\n"), &["--connect"]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.starts_with("t.yaml: upstream.url: "), "{text}");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_a_fault() {
+    let faults = config::load(Path::new("/nonexistent/t.yaml"), &Overrides::default()).unwrap_err();
+    assert!(faults[0].to_string().starts_with("/nonexistent/t.yaml: cannot be read: "), "{faults:?}");
+
+    let folder = tempfile::tempdir().unwrap();
+    let name = folder.path().join("t.yaml");
+    fs::write(&name, b"# fine\nmode: \xff\n").unwrap();
+    let faults = config::load(&name, &Overrides::default()).unwrap_err();
+    assert_eq!((faults[0].line, faults[0].what.as_str()), (2, "is not UTF-8"));
+}
