@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use http::Response;
-use http::header::{CONTENT_LENGTH, ETAG, SET_COOKIE};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderValue, SET_COOKIE};
 use http::response::Parts;
 use http_body_util::BodyExt;
 use serde_json::{Map, Value};
@@ -18,11 +18,15 @@ use crate::verify::SessionSettings;
 
 pub mod issue;
 pub mod jar;
+pub mod json;
 pub mod judged;
+mod location;
 pub mod merge;
+mod text;
 
 use issue::{NewSession, NotIssued};
-use judged::{Judged, json_of};
+use judged::Judged;
+use text::Text;
 
 /// Longest reply to a login that is read, in bytes.
 const MAX_REPLY: usize = 1024 * 1024;
@@ -99,20 +103,21 @@ pub async fn watch(
     let now = desk.clock.now();
     let mut jar = Vec::new();
     jar::apply(&mut jar, &jar::changes(&reply.headers, &attempt.inbound.target.raw_path, now));
-    let judged = Judged { inbound: attempt.inbound, reply: &reply, body: &body, json: json_of(&body), jar: &jar, now };
+    let text = Text::of(&body, reply.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes));
+    let json = json::whole(&text.text);
+    let judged = Judged { inbound: attempt.inbound, reply: &reply, body: &body, text: &text, json, jar: &jar, now };
     let Some((user, adopted)) = finished(&judged, attempt.rule) else {
         if attempt.rule.hold_cookies {
             reply.headers.remove(SET_COOKIE);
         }
         return Ok(Watched::Failed(Response::from_parts(reply, body)));
     };
-    let json = judged.json;
     let issued =
         issue::issue(desk.store, desk.clock, desk.sessions, new_session(attempt, user.clone(), adopted, jar)).await?;
     end_older(desk.store, attempt, issued.hash).await?;
     let data = merge::data(&user, &issued);
     let merged = match attempt.rule.reply {
-        LoginReply::Merge => merge::into_json(json, attempt.data_key, data.clone()),
+        LoginReply::Merge => merge::into_json(&text.text, attempt.data_key, &data),
         LoginReply::Envelope => None,
     };
     Ok(match merged {

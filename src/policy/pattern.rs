@@ -20,8 +20,7 @@ impl Glob {
         if text.contains("***") {
             return Err("holds `***`; `*` matches within a segment, `**` across segments".to_owned());
         }
-        let trimmed = if text.len() > 1 { text.strip_suffix('/').unwrap_or(text) } else { text };
-        Ok(Self { text: text.to_owned(), lower: trimmed.to_ascii_lowercase().into_bytes() })
+        Ok(Self { text: text.to_owned(), lower: text.to_ascii_lowercase().into_bytes() })
     }
 
     /// As written.
@@ -37,8 +36,9 @@ impl Glob {
     /// Whether it matches a path. `/` separates; a trailing `/` on either side does not matter, and `/a/**` matches `/a` too.
     pub fn matches_path(&self, path: &[u8]) -> bool {
         let path = without_trailing_slash(path).to_ascii_lowercase();
-        let below = self.lower.strip_suffix(b"/**").is_some_and(|parent| glob(parent, &path, Some(b'/')));
-        below || glob(&self.lower, &path, Some(b'/'))
+        let pattern = without_trailing_slash(&self.lower);
+        let below = pattern.strip_suffix(b"/**").is_some_and(|parent| glob(parent, &path, Some(b'/')));
+        below || glob(pattern, &path, Some(b'/'))
     }
 
     /// Whether it matches a text without segments: `*` matches anything.
@@ -48,7 +48,7 @@ impl Glob {
 
     /// What of `path` stands where a final `/**` matched: the part that the rule leaves open.
     pub fn rest<'a>(&self, path: &'a [u8]) -> Option<&'a [u8]> {
-        let fixed = self.lower.strip_suffix(b"**")?;
+        let fixed = without_trailing_slash(&self.lower).strip_suffix(b"**")?;
         let segments = fixed.iter().filter(|byte| **byte == b'/').count();
         let start = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').nth(segments.saturating_sub(1));
         // A `**` further left makes the count meaningless: then all of the path is open.
@@ -193,6 +193,7 @@ mod tests {
             assert_eq!(Glob::parse(pattern).unwrap().matches_path(path.as_bytes()), *expected, "{pattern} on {path}");
         }
         assert!(Glob::parse("a*").unwrap().matches_text(b"a/b"));
+        assert!(Glob::parse("/a/").unwrap().matches_text(b"/a/") && !Glob::parse("/a/").unwrap().matches_text(b"/a"));
     }
 
     #[test]
