@@ -102,7 +102,7 @@ pub async fn watch(
     let body = collect(body).await?;
     let now = desk.clock.now();
     let mut jar = Vec::new();
-    jar::apply(&mut jar, &jar::changes(&reply.headers, &attempt.inbound.target.raw_path, now));
+    jar::apply(&mut jar, &jar::changes(&reply.headers, &attempt.inbound.target.raw_path, now), now);
     let text = Text::of(&body, reply.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes));
     let json = json::whole(&text.text);
     let judged = Judged { inbound: attempt.inbound, reply: &reply, body: &body, text: &text, json, jar: &jar, now };

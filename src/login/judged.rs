@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use http::header::{LOCATION, SET_COOKIE};
+use http::header::LOCATION;
 use http::response::Parts;
 use serde_json::value::RawValue;
 
@@ -14,7 +14,7 @@ use crate::policy::login_rule::{Conditions, Decode, Source, UserSource};
 use crate::policy::pattern::Glob;
 use crate::request::Inbound;
 use crate::request::php::{fold_name, nested, url_decode};
-use crate::store::HeldCookie;
+use crate::store::{HeldCookie, Live};
 
 /// A login's reply as the rule looks at it.
 #[derive(Debug)]
@@ -55,11 +55,8 @@ impl Judged<'_> {
         json::at(self.json?, pointer)
     }
 
-    /// A living, non-empty cookie of such a name.
-    fn cookie(&self, glob: &Glob) -> Option<&HeldCookie> {
-        self.jar.iter().find(|held| {
-            !held.value.is_empty() && jar::alive(held, self.now) && glob.matches_text(held.name.as_bytes())
-        })
+    fn cookie(&self, glob: &Glob) -> Option<Vec<u8>> {
+        jar::named(self.jar, glob, self.now).next()
     }
 
     /// Whether Location has such a path and query; a relative one is looked at as written, too.
@@ -87,7 +84,7 @@ impl Judged<'_> {
             Source::Header(name) => {
                 self.reply.headers.get_all(name).iter().next_back().map(|value| value.as_bytes().to_vec())
             }
-            Source::Cookie(glob) => self.cookie(glob).map(|held| held.value.clone().into_bytes()),
+            Source::Cookie(glob) => self.cookie(glob),
             Source::Body(regex) => {
                 let found = regex.captures(self.text.text.as_bytes())?.get(1)?;
                 let found = String::from_utf8(found.as_bytes().to_vec()).ok()?;
@@ -135,19 +132,18 @@ fn url_decode_keeping_plus(text: &[u8]) -> Vec<u8> {
     url_decode(&escaped).to_vec()
 }
 
-/// What a later reply says about whose cookies these are: the user that a Set-Cookie of that name names.
-pub fn user_of_cookies(
-    source: &UserSource,
-    headers: &http::HeaderMap,
-    request_path: &str,
-    now: Timestamp,
-) -> Option<UserId> {
+/// Whom a later reply's cookies name in the session user's place. A source that never named the user, because the login was
+/// another one, says nothing of this session.
+pub fn other_user(source: &UserSource, live: &Live, changes: &[jar::Change], now: Timestamp) -> Option<UserId> {
     let Source::Cookie(glob) = &source.from else { return None };
-    if !headers.contains_key(SET_COOKIE) {
+    let users = |jar: &[HeldCookie]| -> Vec<UserId> {
+        jar::named(jar, glob, now).filter_map(|value| refine(source, &value)).collect()
+    };
+    let (before, user) = (users(&live.record.jar), &live.record.user);
+    if !before.is_empty() && !before.contains(user) {
         return None;
     }
-    let mut jar = Vec::new();
-    jar::apply(&mut jar, &jar::changes(headers, request_path, now));
-    let named = jar.iter().find(|held| !held.value.is_empty() && glob.matches_text(held.name.as_bytes()))?;
-    refine(source, named.value.as_bytes())
+    let mut set = Vec::new();
+    jar::apply(&mut set, changes, now);
+    users(&set).into_iter().find(|named| named != user)
 }
