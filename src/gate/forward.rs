@@ -145,7 +145,7 @@ impl Gate {
             rule,
             inbound: passage.inbound,
             client: passage.permit.identity().client.as_ref(),
-            older: passage.claims.user_token,
+            claims: passage.claims,
             data_key: &self.settings.reply.keys.data,
         };
         let desk = Desk { store: &self.store, clock: &self.clock, sessions: self.verifier.session_settings() };
