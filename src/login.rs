@@ -8,7 +8,7 @@ use http_body_util::BodyExt;
 use serde_json::{Map, Value};
 
 use crate::clock::Clock;
-use crate::ids::{ClientId, UserId};
+use crate::ids::{ClientId, TokenHash, UserId};
 use crate::policy::login_rule::{LoginReply, LoginRule, Source, TokenSource};
 use crate::request::Inbound;
 use crate::secret::Secret;
@@ -155,11 +155,12 @@ fn new_session(attempt: &Attempt<'_>, user: UserId, adopted: Option<Secret>, jar
 }
 
 /// A login under an old session ends that one. Its token proves that it was the caller's.
-async fn end_older(store: &Store, attempt: &Attempt<'_>, newer: crate::ids::TokenHash) -> Result<(), store::Fault> {
-    let Some(older) = attempt.older.map(|token| store.hash(token)).filter(|older| *older != newer) else {
-        return Ok(());
-    };
-    store.end(older, Ending::Logout).await.map(|_| ())
+async fn end_older(store: &Store, attempt: &Attempt<'_>, newer: TokenHash) -> Result<(), store::Fault> {
+    let older = attempt.older.map(|token| store.hashes(token)).unwrap_or_default();
+    for older in older.into_iter().filter(|older| *older != newer) {
+        store.end(older, Ending::Logout).await?;
+    }
+    Ok(())
 }
 
 async fn collect(mut body: ResponseBody) -> Result<Bytes, upstream::Fault> {

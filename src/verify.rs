@@ -158,8 +158,9 @@ impl Verifier {
         let require = case.decided.rule.require;
         let client = claimed_client(case.claims).filter(|id| require.needs_client() && !self.clients.contains_key(id));
         let user_token = case.claims.user_token.filter(|_| require.needs_user());
-        let question = Question { client: client.as_ref(), session: user_token.map(|token| store.hash(token)) };
-        if question.client.is_none() && question.session.is_none() {
+        let session = user_token.map(|token| store.hashes(token)).unwrap_or_default();
+        let question = Question { client: client.as_ref(), session: &session };
+        if question.client.is_none() && question.session.is_empty() {
             return Ok(Records::default());
         }
         store.ask(question).await
