@@ -215,6 +215,17 @@ fn an_extension_never_passes_the_greatest_age_and_is_made_only_when_due() {
 }
 
 #[test]
+fn with_a_short_idle_time_the_surplus_is_a_quarter_of_it() {
+    let trial = Trial::with(|t| t.settings.idle = Duration::from_secs(2));
+    assert_eq!(trial.judge().unwrap().1, None, "an hour is left");
+    let due = Trial::with(|t| {
+        t.settings.idle = Duration::from_secs(2);
+        t.session = Some(Found::Live(Live { expires: NOW.plus(Duration::from_secs(1)), ..live(Some("ios")) }));
+    });
+    assert_eq!(due.judge().unwrap().1.unwrap().life, Duration::from_millis(2500));
+}
+
+#[test]
 fn a_session_is_bound_to_its_client_and_where_asked_to_its_address() {
     let other = |t: &mut Trial| t.session = Some(Found::Live(live(Some("android"))));
     assert!(matches!(Trial::denial(other), Denial::WrongChannel(_)));
