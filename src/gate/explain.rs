@@ -105,8 +105,8 @@ impl Settings {
     /// With a look through a body that is there, which a request that arrives is asked for last of all.
     fn decide_offline(&self, inbound: &Inbound) -> Result<Decided<'_>, Refusal> {
         let decided = self.decide(inbound)?;
-        if self.kind_of(inbound) == BodyKind::Multipart {
-            read::check_multipart(inbound, &inbound.body, &self.reading.reserved, decided.rule.login.is_some())?;
+        if let (Some(bytes), Some(scan)) = (inbound.gathered(), self.scan(inbound, decided.rule)) {
+            read::check_multipart(bytes, scan)?;
         }
         Ok(decided)
     }

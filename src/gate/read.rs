@@ -2,11 +2,11 @@
 
 use crate::gate::note::Note;
 use crate::gate::{Arrived, Gate, Mode, Settings};
+use crate::policy::rule::Rule;
 use crate::request::body::{Body, Streaming};
 use crate::request::head::{Framing, Head};
 use crate::request::multipart::Scan;
 use crate::request::php::{BodyKind, Params};
-use crate::request::reserved::Reserved;
 use crate::request::target::Target;
 use crate::request::{Inbound, Unreadable};
 
@@ -21,7 +21,7 @@ impl Gate {
         if inbound.head.framing() == Framing::Empty {
             return Ok(inbound);
         }
-        let body = Streaming::new(arrived.body, inbound.head.framing(), reading.limits)?;
+        let body = Streaming::new(arrived.body, inbound.head.framing(), self.arriving)?;
         inbound.body = match self.settings.kind_of(&inbound) {
             BodyKind::Form => self.read_form(&mut inbound, body).await?,
             BodyKind::Multipart | BodyKind::Opaque => Body::Streaming(Box::new(body)),
@@ -43,16 +43,16 @@ impl Gate {
     ///
     /// A multipart body within the limit is looked through before anybody sees it, a longer one as it streams: it is broken off
     /// before a part that it must not hold.
-    pub(super) async fn read_rest(&self, inbound: &Inbound, body: &mut Body, login: bool) -> Result<(), Unreadable> {
+    pub(super) async fn read_rest(&self, inbound: &Inbound, body: &mut Body, rule: &Rule) -> Result<(), Unreadable> {
         self.gather_rest(inbound, body).await?;
-        if self.settings.kind_of(inbound) == BodyKind::Multipart {
-            let reserved = &self.settings.reading.reserved;
-            check_multipart(inbound, body, reserved, login)?;
-            if self.settings.mode == Mode::Enforce {
-                body.watch_with(|| Scan::for_request(reserved, &inbound.query, login));
+        match (self.settings.scan(inbound, rule), &mut *body) {
+            (Some(scan), Body::Gathered(bytes)) => check_multipart(bytes, scan),
+            (Some(scan), Body::Streaming(streaming)) if self.settings.mode == Mode::Enforce => {
+                streaming.watch_with(scan);
+                Ok(())
             }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Gathers a small body in chunks, so that its length is known (PHP pools hang on chunked bodies), and a small multipart one.
@@ -74,6 +74,16 @@ impl Settings {
         }
         BodyKind::of(inbound.head.header("Content-Type"))
     }
+
+    /// What a multipart body is looked through for, once its rule is known; `None` where PHP reads none, or nobody shall.
+    pub(super) fn scan(&self, inbound: &Inbound, rule: &Rule) -> Option<Scan> {
+        let read = inbound.head.method() == "POST" && !rule.opaque_body;
+        if !read || BodyKind::of(inbound.head.header("Content-Type")) != BodyKind::Multipart {
+            return None;
+        }
+        let missed = self.policy.params_missed(inbound, rule);
+        Some(Scan::for_request(&self.reading.reserved, &inbound.query, &missed, rule.login.is_some()))
+    }
 }
 
 /// Everything but the body.
@@ -90,15 +100,8 @@ pub(super) fn unread(
 }
 
 /// Refuses a gathered multipart body in which a reserved name could be read.
-pub(super) fn check_multipart(
-    inbound: &Inbound,
-    body: &Body,
-    reserved: &Reserved,
-    login: bool,
-) -> Result<(), Unreadable> {
-    let Some(bytes) = body.gathered() else { return Ok(()) };
+pub(super) fn check_multipart(bytes: &[u8], mut scan: Scan) -> Result<(), Unreadable> {
     let ambiguous = |name: Vec<u8>| Unreadable::Ambiguous(format!("{} in a multipart body", name.escape_ascii()));
-    let mut scan = Scan::for_request(reserved, &inbound.query, login);
     // PHP reads a part's head that the end of the body cuts off as if it were whole.
     scan.feed(bytes).and_then(|_| scan.feed(b"\r\n\r\n")).map(|_| ()).map_err(ambiguous)
 }

@@ -53,13 +53,13 @@ impl Body {
         }
     }
 
-    /// Lowers the bound of the whole body to a rule's `max_body`; an error where it is known to be larger.
+    /// Sets the bound of the whole body; an error where it is known to be larger.
     pub fn limit_to(&mut self, limit: u64) -> Result<(), Unreadable> {
         let known = match self {
             Self::Empty => Some(0),
             Self::Gathered(bytes) => Some(bytes.len() as u64),
             Self::Streaming(streaming) => {
-                streaming.limits.body = streaming.limits.body.min(limit);
+                streaming.limits.body = limit;
                 Some(streaming.length.unwrap_or(streaming.received))
             }
         };
@@ -76,13 +76,6 @@ impl Body {
             other => other,
         };
         Ok(())
-    }
-
-    /// Has a scan watch a body that is still to come, from its first byte.
-    pub fn watch_with(&mut self, scan: impl FnOnce() -> Scan) {
-        if let Self::Streaming(streaming) = self {
-            streaming.watch_with(scan());
-        }
     }
 }
 
