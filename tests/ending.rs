@@ -1,5 +1,7 @@
 //! How a gate begins and ends, as an operator sees it: signals, what is under way meanwhile, exit codes.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
+
 mod support;
 
 use std::path::Path;

@@ -129,14 +129,15 @@ async fn a_redis_that_is_killed_and_comes_back_finds_its_gate_waiting() {
 #[tokio::test]
 async fn a_redis_that_became_a_replica_lets_sessions_pass_and_nothing_change() {
     let case = Case::start().await;
+    let other = case.gate.client("ios", "s3cret").logged_in("lilei").await;
     case.redis.command::<()>(&["REPLICAOF", "127.0.0.1", "1"]);
     case.lilei.get("user/info/get").await.assert_passed();
     let login = [("username", "lilei"), ("password", "lilei123")];
     let reply = case.gate.client("ios", "s3cret").post("user/auth/login", &login).await;
     assert_store_down(&reply);
     assert_eq!(reply.header("set-cookie"), None);
-    // It cannot be ended, and says so.
-    assert_store_down(&case.lilei.get("user/auth/logout_all").await);
+    // Sessions cannot be ended, and that is said.
+    assert_store_down(&other.get("user/auth/logout_all").await);
     // Its cookies cannot be kept, which is no reason to withhold what the application answered.
     case.lilei.get("cookie/set/cart").await.assert_passed();
 
