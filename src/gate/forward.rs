@@ -107,6 +107,7 @@ impl Gate {
             idempotent: matches!(method, "GET" | "HEAD" | "PUT" | "DELETE" | "OPTIONS"),
             body: headers::body(body, inbound.head.header("Content-Type"), &self.settings.forward),
             response_timeout: load.rule.and_then(|rule| rule.response_timeout),
+            interim: note.interim.clone(),
         };
         let started = Instant::now();
         let response = self.upstream.send(outgoing).await;

@@ -13,6 +13,7 @@ use crate::request::head::Head;
 use crate::request::php::{fold_name, url_decode};
 use crate::request::reserved::{Kind, Reserved};
 use crate::telemetry::{Outcome, Verdict};
+use crate::upstream::Interim;
 use crate::verify::Identity;
 
 /// Longest path that is logged, in bytes.
@@ -28,6 +29,8 @@ pub(super) struct Note {
     path: String,
     accept_language: Option<Vec<u8>>,
     is_head: bool,
+    /// Where interim replies go, about which nobody decides anything.
+    pub(super) interim: Interim,
     pub(super) rule: Option<Arc<str>>,
     pub(super) identity: Identity,
     pub(super) upstream: Option<Duration>,
@@ -45,6 +48,7 @@ impl Note {
             path: String::new(),
             accept_language: None,
             is_head: false,
+            interim: arrived.interim.clone(),
             rule: None,
             identity: Identity::default(),
             upstream: None,
