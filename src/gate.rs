@@ -29,6 +29,7 @@ pub mod explain;
 mod forward;
 mod note;
 mod read;
+mod redact;
 mod replies;
 
 use note::Note;
