@@ -72,6 +72,10 @@ impl Settings {
         let mut inbound = read::unread(head, origin, self.reading.lenient)?;
         if let Some(form) = form {
             if self.kind_of(&inbound) == BodyKind::Form {
+                let limit = self.reading.limits.form;
+                if form.len() as u64 > limit {
+                    return Err(Unreadable::TooLarge(format!("the form is larger than {limit} bytes")));
+                }
                 inbound.form = Params::parse(form.as_bytes());
             }
             inbound.body = Body::Gathered(Bytes::copy_from_slice(form.as_bytes()));
@@ -81,7 +85,7 @@ impl Settings {
 
     /// Explains it.
     pub fn explain(&self, head: Result<Head, Unreadable>, form: Option<&str>) -> Explanation {
-        let inbound = match self.read_offline(head, form) {
+        let mut inbound = match self.read_offline(head, form) {
             Ok(inbound) => inbound,
             Err(unreadable) => {
                 let refused = Some(Refusal::from(unreadable).into());
@@ -95,7 +99,13 @@ impl Settings {
             cookies: self.shown(&inbound.cookies),
             ..Explanation::default()
         };
-        match self.decide(&inbound) {
+        let body = inbound.split_body();
+        let decided = self.decide(&inbound);
+        if let Err(unreadable) = self.bind_body(body, &inbound, decided.as_ref().ok().map(|decided| decided.rule)) {
+            explanation.refused = Some(Refusal::from(unreadable).into());
+            return explanation;
+        }
+        match decided {
             Ok(decided) => explanation.decided(&decided, &Claims::of(&inbound, &self.credentials), self),
             Err(refusal) => explanation.refused = Some(refusal.into()),
         }
