@@ -150,7 +150,7 @@ impl Gate {
     /// A gate over its handles.
     pub fn new(settings: Arc<Settings>, store: Store, upstream: Upstream, clock: Clock, log: AccessLog) -> Self {
         let logins = || settings.policy.rules.iter().filter_map(|rule| rule.login.as_ref());
-        let holds_cookies = logins().any(|login| login.hold_cookies);
+        let holds_cookies = settings.policy.holds_cookies();
         let cookie_users = logins().map(|login| login.user_id.clone()).filter(|user| user.from.is_cookie()).collect();
         let verifier = Verifier::new(&settings.verify);
         let arriving = settings.arriving();

@@ -71,6 +71,11 @@ pub struct Decided<'a> {
 }
 
 impl Policy {
+    /// Whether any login keeps the application's cookies in the session: then no others pass where somebody must be proved.
+    pub fn holds_cookies(&self) -> bool {
+        self.rules.iter().filter_map(|rule| rule.login.as_ref()).any(|login| login.hold_cookies)
+    }
+
     /// The endpoint and the first rule that matches. `reserved` names may not hide in the open rest of a path.
     pub fn decide(&self, inbound: &Inbound, reserved: &Reserved) -> Result<Decided<'_>, Unreadable> {
         let reading = self.reader.read(inbound)?;
