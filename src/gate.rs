@@ -13,9 +13,9 @@ use crate::credentials::{self, Claims};
 use crate::policy::login_rule::UserSource;
 use crate::policy::rule::Rule;
 use crate::policy::{Decided, Policy, Requirement};
-use crate::reply::{self, Asked, Reason, Refusal};
+use crate::reply::{self, Asked, Body, Reason, Refusal};
 use crate::request::address::{Peer, TrustedProxies};
-use crate::request::body::{Body, Limits};
+use crate::request::body::{self, Limits};
 use crate::request::head::Head;
 use crate::request::reserved::{Parts, Reserved};
 use crate::request::target::Lenient;
@@ -103,25 +103,15 @@ impl Settings {
         };
         reserved.check(&parts)?;
         let decided = self.policy.decide(inbound, reserved)?;
-        let login = decided.rule.login.is_some();
-        if !login {
+        if decided.rule.login.is_none() {
             reserved.check_login_fields(&parts)?;
-        }
-        if let (Some(bytes), Some(scan)) = (inbound.gathered(), self.scan(inbound, decided.rule)) {
-            read::check_multipart(bytes, scan)?;
         }
         Ok(decided)
     }
 
-    /// What a body must hold to, once its rule is known: its greatest length, and no reserved name in a multipart body that is
-    /// still to come. Without a rule, `limits.body` alone.
-    fn bind_body(&self, body: Body, inbound: &Inbound, rule: Option<&Rule>) -> Result<Body, Unreadable> {
-        let limit = rule.and_then(|rule| rule.max_body).unwrap_or(self.reading.limits.body);
-        let body = body.limited_to(limit)?;
-        match rule.and_then(|rule| self.scan(inbound, rule)) {
-            Some(scan) if self.mode == Mode::Enforce => Ok(body.watched_by(scan)),
-            _ => Ok(body),
-        }
+    /// The greatest length of a body, with the rule where one is known.
+    fn max_body(&self, rule: Option<&Rule>) -> u64 {
+        rule.and_then(|rule| rule.max_body).unwrap_or(self.reading.limits.body)
     }
 
     /// Bounds of a body whose rule is not known yet: as long as any rule allows.
@@ -150,7 +140,7 @@ impl Gate {
     /// A gate over its handles.
     pub fn new(settings: Arc<Settings>, store: Store, upstream: Upstream, clock: Clock, log: AccessLog) -> Self {
         let logins = || settings.policy.rules.iter().filter_map(|rule| rule.login.as_ref());
-        let holds_cookies = settings.policy.holds_cookies();
+        let holds_cookies = logins().any(|login| login.hold_cookies);
         let cookie_users = logins().map(|login| login.user_id.clone()).filter(|user| user.from.is_cookie()).collect();
         let verifier = Verifier::new(&settings.verify);
         let arriving = settings.arriving();
@@ -158,7 +148,7 @@ impl Gate {
     }
 
     /// Answers one request. Never fails: whatever goes wrong is an envelope.
-    pub async fn answer(&self, arrived: Arrived) -> Response<reply::Body> {
+    pub async fn answer(&self, arrived: Arrived) -> Response<Body> {
         let mut note = Note::new(self.clock.now(), &arrived);
         let started = Instant::now();
         let response = match self.walk(arrived, &mut note).await {
@@ -170,20 +160,11 @@ impl Gate {
     }
 
     /// The steps of a request, in order; none calls an earlier one.
-    async fn walk(&self, arrived: Arrived, note: &mut Note) -> Result<Response<reply::Body>, Refusal> {
+    async fn walk(&self, arrived: Arrived, note: &mut Note) -> Result<Response<Body>, Refusal> {
         let mut inbound = self.read(arrived, note).await?;
-        let body = inbound.split_body();
+        let mut body = inbound.split_body();
         let claims = Claims::of(&inbound, &self.settings.credentials);
-        let decided = self.settings.decide(&inbound);
-        let body = self.settings.bind_body(body, &inbound, decided.as_ref().ok().map(|decided| decided.rule))?;
-        let verdict = match decided {
-            Ok(decided) => {
-                note.rule = Some(decided.rule.name.clone());
-                self.permit(&inbound, &claims, &decided).await.map(|permit| (decided, permit))
-            }
-            Err(refusal) => Err(refusal),
-        };
-        match verdict {
+        match self.decide(&inbound, &claims, &mut body, note).await {
             Ok((decided, permit)) => {
                 note.identity = permit.identity().clone();
                 let passage =
@@ -192,10 +173,35 @@ impl Gate {
             }
             Err(refusal) if self.lets_by(&refusal) => {
                 note.observed(&refusal);
+                self.gather_rest(&inbound, &mut body).await?;
                 self.pass_observed(&inbound, body, note).await
             }
             Err(refusal) => Err(refusal),
         }
+    }
+
+    /// The rule, and the permit that it asks for.
+    async fn decide<'a>(
+        &'a self,
+        inbound: &Inbound,
+        claims: &Claims<'_>,
+        body: &mut body::Body,
+        note: &mut Note,
+    ) -> Result<(Decided<'a>, Permit), Refusal> {
+        let decided = self.settings.decide(inbound);
+        body.limit_to(self.settings.max_body(decided.as_ref().ok().map(|decided| decided.rule)))?;
+        let decided = decided?;
+        note.rule = Some(decided.rule.name.clone());
+        // A client that waits to be asked for its body (RFC 9110, 10.1.1) is asked once nothing else stands against its request.
+        let waits = inbound.head.expects_continue();
+        if !waits {
+            self.read_rest(inbound, body, decided.rule).await?;
+        }
+        let permit = self.permit(inbound, claims, &decided).await?;
+        if waits {
+            self.read_rest(inbound, body, decided.rule).await?;
+        }
+        Ok((decided, permit))
     }
 
     async fn permit(&self, inbound: &Inbound, claims: &Claims<'_>, decided: &Decided<'_>) -> Result<Permit, Refusal> {
@@ -211,7 +217,7 @@ impl Gate {
         self.settings.mode == Mode::Observe && !always
     }
 
-    fn refuse(&self, refusal: Refusal, note: &mut Note) -> Response<reply::Body> {
+    fn refuse(&self, refusal: Refusal, note: &mut Note) -> Response<Body> {
         let response = self.settings.reply.refuse(&refusal, note.asked());
         note.refused(refusal);
         response
@@ -222,7 +228,7 @@ impl Gate {
         message: &str,
         data: serde_json::Map<String, serde_json::Value>,
         asked: Asked<'_>,
-    ) -> Response<reply::Body> {
+    ) -> Response<Body> {
         self.settings.reply.envelope(1, message, &serde_json::Value::Object(data), asked)
     }
 }

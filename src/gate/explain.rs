@@ -99,17 +99,23 @@ impl Settings {
             cookies: self.shown(&inbound.cookies),
             ..Explanation::default()
         };
-        let body = inbound.split_body();
-        let decided = self.decide(&inbound);
-        if let Err(unreadable) = self.bind_body(body, &inbound, decided.as_ref().ok().map(|decided| decided.rule)) {
-            explanation.refused = Some(Refusal::from(unreadable).into());
-            return explanation;
-        }
-        match decided {
+        let mut body = inbound.split_body();
+        match self.decide_offline(&inbound, &mut body) {
             Ok(decided) => explanation.decided(&decided, &Claims::of(&inbound, &self.credentials), self),
             Err(refusal) => explanation.refused = Some(refusal.into()),
         }
         explanation
+    }
+
+    /// With a look at the body, as far as it was given.
+    fn decide_offline(&self, inbound: &Inbound, body: &mut Body) -> Result<Decided<'_>, Refusal> {
+        let decided = self.decide(inbound);
+        body.limit_to(self.max_body(decided.as_ref().ok().map(|decided| decided.rule)))?;
+        let decided = decided?;
+        if let (Some(bytes), Some(scan)) = (body.gathered(), self.scan(inbound, decided.rule)) {
+            read::check_multipart(bytes, scan)?;
+        }
+        Ok(decided)
     }
 
     fn shown(&self, params: &Params) -> Vec<Shown> {
