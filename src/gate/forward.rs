@@ -6,7 +6,7 @@ use http::{HeaderMap, Response};
 
 use crate::credentials::Claims;
 use crate::gate::note::Note;
-use crate::gate::{Gate, is_public, replies};
+use crate::gate::{Gate, is_public, location, replies};
 use crate::login::{self, Attempt, Desk, Watched, jar, judged};
 use crate::policy::rule::{Logout, Rule};
 use crate::reply::{Body, Reason, Refusal};
@@ -203,7 +203,7 @@ impl Gate {
 
     /// What every answer of the application gets on its way out.
     fn finish(&self, inbound: &Inbound, mut response: Response<Body>, note: &Note) -> Response<Body> {
-        replies::rewrite_location(response.headers_mut(), &inbound.origin, &self.settings.forward);
+        location::rewrite(response.headers_mut(), inbound.head.host(), &inbound.origin, &self.settings.forward);
         replies::put_request_id(response.headers_mut(), &note.request_id);
         response
     }
