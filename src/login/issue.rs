@@ -3,7 +3,7 @@
 use crate::clock::{Clock, Timestamp};
 use crate::ids::{BadId, ClientId, SessionId, TokenHash, UserId};
 use crate::secret::Secret;
-use crate::store::{Admission, Cap, Created, Fault, HeldCookie, SessionRecord, Store};
+use crate::store::{Admission, Cap, Created, Ending, Fault, HeldCookie, SessionRecord, Store};
 use crate::verify::SessionSettings;
 
 /// A session to be made.
@@ -84,7 +84,10 @@ pub async fn issue(
     new: NewSession,
 ) -> Result<Issued, NotIssued> {
     let token = match new.adopted {
-        Some(token) => token,
+        Some(token) => {
+            forget_under_older_keys(store, &token).await?;
+            token
+        }
         None => Secret::new(random_hex::<16>()?),
     };
     let now = clock.now();
@@ -108,6 +111,15 @@ pub async fn issue(
             Ok(Issued { token, session: record.id, hash, expires: now.plus(life), displaced })
         }
     }
+}
+
+/// A token that the application hands out again has one session: none that was made before `store.key` was replaced may come
+/// to light when the new one ends.
+async fn forget_under_older_keys(store: &Store, token: &Secret) -> Result<(), Fault> {
+    for older in store.hashes(token.expose()).into_iter().skip(1) {
+        store.end(older, Ending::Logout).await?;
+    }
+    Ok(())
 }
 
 fn cap(settings: &SessionSettings) -> Option<Cap> {
