@@ -27,6 +27,7 @@ use crate::verify::{self, Case, Permit, Verifier};
 
 pub mod explain;
 mod forward;
+mod location;
 mod note;
 mod read;
 mod redact;

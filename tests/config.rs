@@ -259,7 +259,7 @@ fn a_protection_that_this_version_does_not_have_is_refused_and_never_ignored() {
         assert_fault(&format!("store: {{url: \"{url}\"}}\n"), "2: store.url", "not available in this version");
     }
     let login = "rules: [{path: /l, require: public, login: {success: {status: 200}, user_id: {from: \"json:/u\", get: /me}, before: {get: /}}}]\n";
-    assert_eq!(faults(login).len(), 2);
+    assert_eq!(faults(login).len(), 1);
 }
 
 #[test]
