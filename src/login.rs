@@ -20,6 +20,7 @@ pub mod issue;
 pub mod jar;
 pub mod judged;
 pub mod merge;
+pub mod seal_token;
 
 use issue::{NewSession, NotIssued};
 use judged::{Judged, json_of};
@@ -36,6 +37,8 @@ pub struct Attempt<'a> {
     pub inbound: &'a Inbound,
     /// The client that logs a user in.
     pub client: Option<&'a ClientId>,
+    /// The secret by which it proved itself.
+    pub client_secret: Option<&'a Secret>,
     /// The token of an older session that came along: it ends when this login succeeds.
     pub older: Option<&'a [u8]>,
     /// The envelope's name for data.
@@ -73,6 +76,7 @@ impl From<NotIssued> for Trouble {
             NotIssued::Full => Self::Full,
             NotIssued::Store(fault) => Self::Store(fault),
             NotIssued::NoRandom(why) => Self::Store(store::Fault::Failed(why)),
+            NotIssued::NoSecret => Self::Store(store::Fault::Failed(not.to_string())),
         }
     }
 }
@@ -106,10 +110,13 @@ pub async fn watch(
         }
         return Ok(Watched::Failed(Response::from_parts(reply, body)));
     };
-    let json = judged.json;
+    let mut json = judged.json;
     let issued =
         issue::issue(desk.store, desk.clock, desk.sessions, new_session(attempt, user.clone(), adopted, jar)).await?;
     end_older(desk.store, attempt, issued.hash).await?;
+    if let (Some(json), TokenSource::Json(pointer)) = (&mut json, &attempt.rule.user_token) {
+        merge::replace(json, pointer, &issued.token);
+    }
     let data = merge::data(&user, &issued);
     let merged = match attempt.rule.reply {
         LoginReply::Merge => merge::into_json(json, attempt.data_key, data.clone()),
@@ -146,6 +153,7 @@ fn new_session(attempt: &Attempt<'_>, user: UserId, adopted: Option<Secret>, jar
     NewSession {
         user,
         client: attempt.client.cloned(),
+        client_secret: attempt.client_secret.cloned(),
         adopted,
         ip: attempt.inbound.origin.ip.to_string(),
         user_agent: attempt.inbound.user_agent().to_owned(),

@@ -143,6 +143,7 @@ impl Gate {
             rule,
             inbound: passage.inbound,
             client: passage.permit.identity().client.as_ref(),
+            client_secret: passage.permit.client_secret(),
             older: passage.claims.user_token,
             data_key: &self.settings.reply.keys.data,
         };

@@ -2,6 +2,7 @@
 
 use crate::clock::{Clock, Timestamp};
 use crate::ids::{BadId, ClientId, SessionId, TokenHash, UserId};
+use crate::login::seal_token;
 use crate::secret::Secret;
 use crate::store::{Cap, Created, Fault, HeldCookie, SessionRecord, Store};
 use crate::verify::SessionSettings;
@@ -13,6 +14,8 @@ pub struct NewSession {
     pub user: UserId,
     /// The client that logs in, where there is one.
     pub client: Option<ClientId>,
+    /// That client's secret, under which the token is sealed where `session.sealed` says so.
+    pub client_secret: Option<Secret>,
     /// The token that the application issued; `None` makes one: 128 random bits as 32 hex digits.
     pub adopted: Option<Secret>,
     /// Address of the login.
@@ -29,14 +32,15 @@ impl NewSession {
     /// For a user, and nothing else known.
     pub fn of(user: UserId) -> Self {
         let (ip, user_agent, jar) = (String::new(), String::new(), Vec::new());
-        Self { user, client: None, adopted: None, ip, user_agent, jar, holds_cookies: false }
+        Self { user, client: None, client_secret: None, adopted: None, ip, user_agent, jar, holds_cookies: false }
     }
 }
 
 /// A session that stands.
 #[derive(Clone, Debug)]
 pub struct Issued {
-    /// What its holder shows from now on. Not kept anywhere else.
+    /// What its holder is handed: the token that it shows from now on, sealed where `session.sealed` says so. Not kept anywhere
+    /// else.
     pub token: Secret,
     /// Its public id.
     pub session: SessionId,
@@ -57,6 +61,9 @@ pub enum NotIssued {
     /// The operating system gave no random bytes.
     #[error("no random bytes: {0}")]
     NoRandom(String),
+    /// Tokens are handed out sealed, and there is no client under whose secret.
+    #[error("`session.sealed` needs a client under whose secret the token is sealed")]
+    NoSecret,
     /// Nobody knows whether it stands.
     #[error(transparent)]
     Store(#[from] Fault),
@@ -85,6 +92,7 @@ pub async fn issue(
         Some(token) => token,
         None => Secret::new(random_hex::<16>()?),
     };
+    let handed = handed_out(&token, new.client_secret.as_ref(), settings)?;
     let now = clock.now();
     let record = SessionRecord {
         id: SessionId::new(random_hex::<8>()?)?,
@@ -102,9 +110,19 @@ pub async fn issue(
     match store.create(hash, &record, life, cap(settings)).await? {
         Created::Full => Err(NotIssued::Full),
         Created::Stands { displaced } => {
-            Ok(Issued { token, session: record.id, hash, expires: now.plus(life), displaced })
+            Ok(Issued { token: handed, session: record.id, hash, expires: now.plus(life), displaced })
         }
     }
+}
+
+/// The token as its holder gets it. Never plain where it must be sealed: then there is no session at all.
+fn handed_out(token: &Secret, under: Option<&Secret>, settings: &SessionSettings) -> Result<Secret, NotIssued> {
+    if !settings.sealed {
+        return Ok(token.clone());
+    }
+    let mut nonce = [0; seal_token::NONCE];
+    getrandom::fill(&mut nonce)?;
+    under.and_then(|secret| seal_token::seal(token, secret, nonce)).ok_or(NotIssued::NoSecret)
 }
 
 fn cap(settings: &SessionSettings) -> Option<Cap> {

@@ -5,15 +5,27 @@ use serde_json::{Map, Value, json};
 
 use crate::ids::UserId;
 use crate::login::issue::Issued;
+use crate::secret::Secret;
 
 /// What the client learns: `user_id`, `user_token` and `expire_time` (Unix seconds). The only place where a token leaves the gate.
 pub fn data(user: &UserId, issued: &Issued) -> Map<String, Value> {
-    let token = std::str::from_utf8(issued.token.expose()).unwrap_or_default();
     let mut data = Map::new();
     data.insert("user_id".into(), json!(user.as_str()));
-    data.insert("user_token".into(), json!(token));
+    data.insert("user_token".into(), text(&issued.token));
     data.insert("expire_time".into(), json!(issued.expires.as_secs()));
     data
+}
+
+fn text(token: &Secret) -> Value {
+    json!(std::str::from_utf8(token.expose()).unwrap_or_default())
+}
+
+/// Puts the token as it is handed out where the application's own stood: sealed in one place and plain in another, it would not
+/// be sealed at all.
+pub fn replace(reply: &mut Value, pointer: &str, token: &Secret) {
+    if let Some(old) = reply.pointer_mut(pointer) {
+        *old = text(token);
+    }
 }
 
 /// Puts `data` into the member `key` of a JSON object. `None` where the reply is no object, or the member holds something that
