@@ -36,8 +36,14 @@ pub(super) async fn issue(parts: &Parts, user: &str, body: &Bytes) -> Result<Res
     let new: New = answer::parse(body)?;
     check_binding(&new, &parts.session)?;
     let (client, client_secret) = known_client(parts, new.client_id.as_deref()).await?.unzip();
-    let New { ip, user_agent, .. } = new;
-    let new = NewSession { client, client_secret, ip, user_agent, ..NewSession::of(user.clone()) };
+    let new = NewSession {
+        client,
+        client_secret,
+        ip: new.ip,
+        user_agent: new.user_agent,
+        holds_cookies: parts.holds_cookies,
+        ..NewSession::of(user.clone())
+    };
     let issued = issue::issue(&parts.store, &parts.clock, &parts.session, new).await?;
     tracing::info!(user_id = %user, session = %issued.session, "session issued by an operator");
     let token =

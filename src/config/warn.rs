@@ -1,7 +1,6 @@
 //! What is allowed and yet doubtful.
 
 use crate::config::faults::Faults;
-use crate::config::file::routing::Fold;
 use crate::config::file::rule::{Requirement, Rule};
 use crate::config::file::{File, Mode};
 use crate::config::values::{SecretText, TextOr};
@@ -18,7 +17,7 @@ pub(crate) fn about(file: &File, faults: &mut Faults) {
     if file.store.key.is_none() && !in_memory {
         faults.warn("store.key", "is not set: secrets and sessions are stored unsealed");
     }
-    unreachable_rules(&file.rules, file.fold.contains(&Fold::Case), faults);
+    unreachable_rules(&file.rules, !file.fold.is_empty(), faults);
     equal_tokens(&file.rules, faults);
 }
 
