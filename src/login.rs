@@ -179,7 +179,8 @@ fn new_session(attempt: &Attempt<'_>, user: UserId, jar: Vec<HeldCookie>) -> New
 /// The session that the login was made under: the claimed user's, and not bound to another client.
 async fn older(desk: &Desk<'_>, attempt: &Attempt<'_>) -> Result<Option<TokenHash>, store::Fault> {
     let Some(token) = attempt.claims.user_token else { return Ok(None) };
-    let question = Question { session: Some(desk.store.hash(token)), ..Question::default() };
+    let hashes = desk.store.hashes(token);
+    let question = Question { session: &hashes, ..Question::default() };
     let Some(Found::Live(live)) = desk.store.ask(question).await?.session else { return Ok(None) };
     let record = &live.record;
     let owned = attempt.claims.user_id.is_none_or(|claimed| claimed == record.user.as_str().as_bytes());

@@ -42,10 +42,19 @@ pub struct Settings {
     pub location: Location,
     /// Before every key.
     pub prefix: String,
-    /// Seals values and keys token hashes; 32 bytes.
-    pub key: Option<Secret>,
+    /// `store.key`: the first seals values and keys token hashes, all of them open and find. None at all is [`Key::Plain`].
+    pub keys: Vec<Key>,
     /// Bound of every operation, connecting included.
     pub timeout: Duration,
+}
+
+/// One of the keys of `store.key`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Key {
+    /// 32 bytes that values are sealed with, and token hashes keyed.
+    Sealing(Secret),
+    /// None: values lie open, and anybody can compute a token's hash.
+    Plain,
 }
 
 /// Which engine, and where.
@@ -64,8 +73,8 @@ pub enum Location {
 pub struct Question<'a> {
     /// A client to look up (those in the configuration file are not asked for).
     pub client: Option<&'a ClientId>,
-    /// A session to look up.
-    pub session: Option<TokenHash>,
+    /// A session to look up: the hashes it may stand under ([`Store::hashes`]), of which the first that is there counts.
+    pub session: &'a [TokenHash],
 }
 
 /// What the store knows about a question.
@@ -179,9 +188,14 @@ impl Store {
         Self { engine, codec: Arc::clone(&self.codec), clock: self.clock.clone() }
     }
 
-    /// The keyed hash under which a token's session stands.
+    /// The keyed hash that a token's session is written under.
     pub fn hash(&self, token: &[u8]) -> TokenHash {
         self.codec.hash(token)
+    }
+
+    /// The hashes that a token's session may stand under, one for each key, [`Store::hash`] first.
+    pub fn hashes(&self, token: &[u8]) -> Vec<TokenHash> {
+        self.codec.hashes(token)
     }
 
     /// Answers a decision's question, in one round trip.
@@ -302,6 +316,15 @@ impl Store {
         match &self.engine {
             Engine::Embedded(embedded) => Ok(embedded.clients()),
             Engine::Redis(redis) => redis.clients().await,
+        }
+    }
+
+    /// Seals registered clients anew that lie under an older key, and says how many: they never expire, so the older key could
+    /// not be given up otherwise. A file has been seen to at its opening.
+    pub async fn renew_clients(&self) -> Result<usize, Fault> {
+        match &self.engine {
+            Engine::Embedded(_) => Ok(0),
+            Engine::Redis(redis) => redis.renew_clients().await,
         }
     }
 

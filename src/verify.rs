@@ -252,8 +252,9 @@ impl Verifier {
 /// One question: about a registered client, and the session that the rule needs.
 async fn ask(case: &Case<'_>, client: Option<&ClientId>, store: &Store) -> Result<Records, Fault> {
     let user_token = case.claims.user_token.filter(|_| case.decided.rule.require.needs_user());
-    let question = Question { client, session: user_token.map(|token| store.hash(token)) };
-    if question.client.is_none() && question.session.is_none() {
+    let session = user_token.map(|token| store.hashes(token)).unwrap_or_default();
+    let question = Question { client, session: &session };
+    if question.client.is_none() && question.session.is_empty() {
         return Ok(Records::default());
     }
     store.ask(question).await

@@ -176,7 +176,7 @@ fn rotate_secrets(secrets: &mut Vec<LiveSecret>, new: &str, now: Timestamp, unti
 }
 
 async fn stored(parts: &Parts, id: &ClientId) -> Result<Option<ClientRecord>, Problem> {
-    let question = Question { client: Some(id), session: None };
+    let question = Question { client: Some(id), session: &[] };
     Ok(parts.store.ask(question).await?.client)
 }
 

@@ -4,7 +4,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::ids::{BadId, ClientId, SessionId, TokenHash, UserId};
 use crate::login::seal_token;
 use crate::secret::Secret;
-use crate::store::{Admission, Cap, Created, Fault, HeldCookie, SessionRecord, Store};
+use crate::store::{Admission, Cap, Created, Ending, Fault, HeldCookie, SessionRecord, Store};
 use crate::verify::SessionSettings;
 
 /// A session to be made.
@@ -101,7 +101,10 @@ pub async fn issue(
     new: NewSession,
 ) -> Result<Issued, NotIssued> {
     let token = match new.adopted {
-        Some(token) => token,
+        Some(token) => {
+            forget_under_older_keys(store, &token).await?;
+            token
+        }
         None => Secret::new(random_hex::<16>()?),
     };
     let handed = handed_out(&token, new.client_secret.as_ref(), settings)?;
@@ -136,6 +139,15 @@ fn handed_out(token: &Secret, under: Option<&Secret>, settings: &SessionSettings
     let mut nonce = [0; seal_token::NONCE];
     getrandom::fill(&mut nonce)?;
     under.and_then(|secret| seal_token::seal(token, secret, nonce)).ok_or(NotIssued::NoSecret)
+}
+
+/// A token that the application hands out again has one session: none that was made before `store.key` was replaced may come
+/// to light when the new one ends.
+async fn forget_under_older_keys(store: &Store, token: &Secret) -> Result<(), Fault> {
+    for older in store.hashes(token.expose()).into_iter().skip(1) {
+        store.end(older, Ending::Logout).await?;
+    }
+    Ok(())
 }
 
 fn cap(settings: &SessionSettings) -> Option<Cap> {

@@ -84,7 +84,7 @@ impl Embedded {
         let now = self.clock.now();
         let state = lock(&self.shared.state);
         let client = question.client.and_then(|id| state.tables.client(id)).map(|record| ClientRecord::clone(record));
-        Records { client, session: question.session.and_then(|hash| state.tables.find(hash, now)) }
+        Records { client, session: question.session.iter().find_map(|hash| state.tables.find(*hash, now)) }
     }
 
     pub(super) async fn create(&self, new: &Admission<'_>) -> Result<Created, Fault> {

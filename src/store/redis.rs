@@ -60,9 +60,7 @@ impl Redis {
         if let Some(id) = question.client {
             commands.cmd("GET").arg(self.codec.client_key(id));
         }
-        if let Some(hash) = question.session {
-            self.look_up(&mut commands, hash);
-        }
+        question.session.iter().for_each(|hash| self.look_up(&mut commands, *hash));
         if commands.is_empty() {
             return Ok(Records::default());
         }
@@ -71,10 +69,11 @@ impl Redis {
             Some(id) => answers.bytes()?.map(|stored| self.codec.open_client(id, stored)).transpose()?,
             None => None,
         };
-        let session = match question.session {
-            Some(hash) => self.found(hash, &mut answers)?,
-            None => None,
-        };
+        let mut session = None;
+        for hash in question.session {
+            let found = self.found(*hash, &mut answers)?;
+            session = session.or(found);
+        }
         Ok(Records { client, session })
     }
 

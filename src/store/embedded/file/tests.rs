@@ -55,8 +55,12 @@ fn opener(full: &Arc<AtomicBool>) -> Opener {
 }
 
 fn store(path: &Path, full: &Arc<AtomicBool>) -> Embedded {
-    let settings =
-        Settings { location: Location::Memory, prefix: "t:".into(), key: None, timeout: Duration::from_secs(20) };
+    let settings = Settings {
+        location: Location::Memory,
+        prefix: "t:".into(),
+        keys: Vec::new(),
+        timeout: Duration::from_secs(20),
+    };
     let codec = Arc::new(Codec::new(&settings));
     let clock = Clock::system();
     let (file, loaded) = File::open_with(path, codec, clock.now(), opener(full)).unwrap();
@@ -79,7 +83,7 @@ fn session() -> SessionRecord {
 }
 
 fn lives(store: &Embedded, byte: u8) -> bool {
-    let question = Question { client: None, session: Some(TokenHash::new([byte; 32])) };
+    let question = Question { client: None, session: &[TokenHash::new([byte; 32])] };
     matches!(store.ask(question).session, Some(crate::store::Found::Live(_)))
 }
 
