@@ -9,6 +9,7 @@ use crate::admin::answer::{self, Problem, Response};
 use crate::admin::{Parts, clients};
 use crate::ids::{ClientId, UserId};
 use crate::login::issue::{self, NewSession, NotIssued};
+use crate::secret::Secret;
 use crate::store::{Ending, Live};
 use crate::verify::SessionSettings;
 
@@ -34,9 +35,10 @@ pub(super) async fn issue(parts: &Parts, user: &str, body: &Bytes) -> Result<Res
     let user = user_id(user)?;
     let new: New = answer::parse(body)?;
     check_binding(&new, &parts.session)?;
-    let client = known_client(parts, new.client_id.as_deref()).await?;
+    let (client, client_secret) = known_client(parts, new.client_id.as_deref()).await?.unzip();
     let new = NewSession {
         client,
+        client_secret,
         ip: new.ip,
         user_agent: new.user_agent,
         holds_cookies: parts.holds_cookies,
@@ -65,13 +67,14 @@ fn check_binding(new: &New, settings: &SessionSettings) -> Result<(), Problem> {
     }
 }
 
-async fn known_client(parts: &Parts, id: Option<&str>) -> Result<Option<ClientId>, Problem> {
+/// The client that was named, and its newest secret.
+async fn known_client(parts: &Parts, id: Option<&str>) -> Result<Option<(ClientId, Secret)>, Problem> {
     let Some(id) = id else { return Ok(None) };
     let id = clients::client_id(id)?;
-    if !clients::is_known(parts, &id).await? {
-        return Err(Problem::not_found(format!("client_id: there is no client `{id}`")));
+    match clients::newest_secret(parts, &id).await? {
+        Some(secret) => Ok(Some((id, secret))),
+        None => Err(Problem::not_found(format!("client_id: there is no client `{id}`"))),
     }
-    Ok(Some(id))
 }
 
 /// Ends every session of a user.
@@ -118,6 +121,9 @@ impl From<NotIssued> for Problem {
         match why {
             NotIssued::Full => Self::conflict("the user holds as many sessions as `session.per_user` allows"),
             NotIssued::NoRandom(why) => Self::unavailable(why),
+            NotIssued::NoSecret => {
+                Self::bad("client_id: is needed, because `session.sealed` seals tokens under its secret")
+            }
             NotIssued::Store(fault) => fault.into(),
         }
     }
