@@ -148,7 +148,7 @@ fn new_session(attempt: &Attempt<'_>, user: UserId, adopted: Option<Secret>, jar
         client: attempt.client.cloned(),
         adopted,
         ip: attempt.inbound.origin.ip.to_string(),
-        user_agent: attempt.inbound.user_agent().to_owned(),
+        user_agent: attempt.inbound.user_agent().into_owned(),
         jar: if hold { jar } else { Vec::new() },
         holds_cookies: hold,
     }
