@@ -64,6 +64,8 @@ pub struct Parts {
     pub upstream: Upstream,
     /// How sessions are made.
     pub session: SessionSettings,
+    /// Whether sessions hold cookies, those that are issued here like those of a login.
+    pub holds_cookies: bool,
     /// Clients of the configuration file: shown, never changed.
     pub file_clients: Vec<Arc<FileClient>>,
     /// The time.

@@ -73,6 +73,7 @@ pub async fn start(settings: Settings, manner: Manner) -> anyhow::Result<Running
         store: store.attach(),
         upstream: upstream.attach(),
         session: settings.gate.verify.session,
+        holds_cookies: settings.gate.policy.holds_cookies(),
         file_clients: settings.gate.verify.clients.clone(),
         clock: manner.clock.clone(),
         shutdown: shutdown.clone(),

@@ -108,6 +108,21 @@ pub struct Live {
     pub used: Timestamp,
 }
 
+/// A session to be admitted.
+#[derive(Clone, Copy, Debug)]
+pub struct Admission<'a> {
+    /// Where it will stand.
+    pub hash: TokenHash,
+    /// What is known of it.
+    pub record: &'a SessionRecord,
+    /// It expires after that (and never later than its record says), unless it is used.
+    pub idle: Duration,
+    /// How many its user may hold.
+    pub cap: Option<Cap>,
+    /// The session in whose place it comes: it does not count for the cap, and is ended as by a logout when the new one stands.
+    pub older: Option<TokenHash>,
+}
+
 /// How many sessions a user may hold.
 #[derive(Clone, Copy, Debug)]
 pub struct Cap {
@@ -191,8 +206,8 @@ impl Store {
         }
     }
 
-    /// Writes a new session that expires after `idle` (and never later than its record says), and enforces `cap` atomically when
-    /// logins race. Displaced sessions become [`Ending::NewerLogin`] tombstones.
+    /// Writes a new session, and enforces `cap` atomically when logins race. Displaced sessions become [`Ending::NewerLogin`]
+    /// tombstones.
     pub async fn create(
         &self,
         hash: TokenHash,
@@ -200,11 +215,18 @@ impl Store {
         idle: Duration,
         cap: Option<Cap>,
     ) -> Result<Created, Fault> {
-        let life = idle.min(record.ends.since(self.clock.now()));
-        let cap = cap.filter(|cap| cap.sessions > 0);
+        self.admit(Admission { hash, record, idle, cap, older: None }).await
+    }
+
+    /// [`Store::create`], perhaps in the place of an older session.
+    pub async fn admit(&self, new: Admission<'_>) -> Result<Created, Fault> {
+        let idle = new.idle.min(new.record.ends.since(self.clock.now()));
+        let cap = new.cap.filter(|cap| cap.sessions > 0);
+        let older = new.older.filter(|older| *older != new.hash);
+        let new = Admission { idle, cap, older, ..new };
         match &self.engine {
-            Engine::Embedded(embedded) => embedded.create(hash, record, life, cap).await,
-            Engine::Redis(redis) => redis.create(&redis::Login { hash, record, life, cap }).await,
+            Engine::Embedded(embedded) => embedded.create(&new).await,
+            Engine::Redis(redis) => redis.create(&new).await,
         }
     }
 

@@ -12,6 +12,7 @@ use crate::clock::Timestamp;
 use crate::credentials::Claims;
 use crate::ids::{ClientId, SessionId, UserId};
 use crate::policy::Decided;
+use crate::policy::endpoint::Fold;
 use crate::store::record::{Algorithm, ClientRecord, LiveSecret};
 use crate::store::{Fault, Live, Question, Records, Store};
 
@@ -35,6 +36,8 @@ pub struct Settings {
     pub skew: Duration,
     /// `session`
     pub session: SessionSettings,
+    /// `fold`: the endpoints of a client are patterns as in rules.
+    pub fold: Fold,
 }
 
 /// Who asks, as proved.
@@ -112,7 +115,11 @@ pub struct Verifier {
     clients: HashMap<ClientId, KnownClient>,
     calendars: client::Calendars,
     session: SessionSettings,
+    fold: Fold,
 }
+
+/// A session that ends sooner than this is extended before its request goes on: noted in passing, the use could come too late.
+const SOON: Duration = Duration::from_secs(1);
 
 impl Verifier {
     /// One that judges by those settings.
@@ -120,7 +127,7 @@ impl Verifier {
         let clients = settings.clients.iter().map(|client| (client.id.clone(), KnownClient::of_file(client))).collect();
         let formats = settings.clients.iter().map(|client| client.date_format.as_str());
         let calendars = client::Calendars::new(&settings.zone, settings.skew, formats);
-        Self { clients, calendars, session: settings.session }
+        Self { clients, calendars, session: settings.session, fold: settings.fold }
     }
 
     /// How sessions live.
@@ -131,12 +138,41 @@ impl Verifier {
     /// Asks the store what the rule needs, judges, and has the session's expiry pushed forward where that is due.
     pub async fn permit(&self, case: &Case<'_>, store: &Store, now: Timestamp) -> Result<Permit, Refusal> {
         self.precheck(case)?;
-        let records = self.ask(case, store).await?;
-        let (permit, extension) = self.judge(case, records, now)?;
+        let claimed = claimed_client(case.claims).filter(|_| case.decided.rule.require.needs_client());
+        let of_file = claimed.as_ref().is_some_and(|id| self.clients.contains_key(id));
+        let verdict = match self.prejudge(case, of_file, now) {
+            Ok(()) => {
+                let asked_for = claimed.as_ref().filter(|_| !of_file);
+                self.judge(case, ask(case, asked_for, store).await?, now)
+            }
+            Err(denial) => Err(denial),
+        };
+        if of_file && matches!(verdict, Err(Denial::ClientRefused(_))) {
+            // An unknown client is looked for in the store. So that nobody can tell the two by the time they take, this one is as
+            // well; whatever the store says of it changes nothing.
+            let _ = ask(case, claimed.as_ref(), store).await;
+        }
+        let (permit, extension) = verdict?;
         if let Some(Extension { hash, life }) = extension {
             store.extend(hash, life);
+            if permit.session().is_some_and(|live| live.expires.since(now) < SOON) {
+                store.flush().await?;
+            }
         }
         Ok(permit)
+    }
+
+    /// What a rule for users can refuse without the store: a client of the file that does not prove itself, and a session that
+    /// is not even claimed. A store that is away is no reason to say anything else of them.
+    fn prejudge(&self, case: &Case<'_>, of_file: bool, now: Timestamp) -> Result<(), Denial> {
+        let require = case.decided.rule.require;
+        if !require.needs_user() || (require.needs_client() && !of_file) {
+            return Ok(());
+        }
+        if require.needs_client() {
+            self.judge_client(case, None, now)?;
+        }
+        session::claimed(&self.session, case.claims)
     }
 
     /// What can be refused without asking anybody.
@@ -152,18 +188,6 @@ impl Verifier {
             claims.api_token.ok_or(Denial::ClientMissing("api_token"))?;
         }
         Ok(())
-    }
-
-    async fn ask(&self, case: &Case<'_>, store: &Store) -> Result<Records, Fault> {
-        let require = case.decided.rule.require;
-        let client = claimed_client(case.claims).filter(|id| require.needs_client() && !self.clients.contains_key(id));
-        let user_token = case.claims.user_token.filter(|_| require.needs_user());
-        let session = user_token.map(|token| store.hashes(token)).unwrap_or_default();
-        let question = Question { client: client.as_ref(), session: &session };
-        if question.client.is_none() && question.session.is_empty() {
-            return Ok(Records::default());
-        }
-        store.ask(question).await
     }
 
     /// Judges claims against what the store knows. Pure.
@@ -201,7 +225,7 @@ impl Verifier {
                 if !proves {
                     return Err(Denial::ClientRefused(ClientFlaw::WrongToken));
                 }
-                if !client.may_call(endpoint) {
+                if !client.may_call(endpoint, self.fold) {
                     return Err(Denial::Denied("the client may not call this endpoint"));
                 }
                 Ok(id)
@@ -210,6 +234,17 @@ impl Verifier {
             (None, _) => Err(Denial::ClientRefused(ClientFlaw::Unknown)),
         }
     }
+}
+
+/// One question: about a registered client, and the session that the rule needs.
+async fn ask(case: &Case<'_>, client: Option<&ClientId>, store: &Store) -> Result<Records, Fault> {
+    let user_token = case.claims.user_token.filter(|_| case.decided.rule.require.needs_user());
+    let session = user_token.map(|token| store.hashes(token)).unwrap_or_default();
+    let question = Question { client, session: &session };
+    if question.client.is_none() && question.session.is_empty() {
+        return Ok(Records::default());
+    }
+    store.ask(question).await
 }
 
 fn claimed_client(claims: &Claims<'_>) -> Option<ClientId> {

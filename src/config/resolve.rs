@@ -116,7 +116,13 @@ fn verify(file: &File, faults: &mut Faults) -> Option<verify::Settings> {
         faults.add("time.skew", "must be 12h or less: with more, tokens of any day would do");
     }
     let session = session::settings(&file.session, faults);
-    Some(verify::Settings { clients: clients?, zone: zone?, skew: file.time.skew.0, session: session? })
+    Some(verify::Settings {
+        clients: clients?,
+        zone: zone?,
+        skew: file.time.skew.0,
+        session: session?,
+        fold: endpoint::fold(file),
+    })
 }
 
 fn body_limits(file: &File, faults: &mut Faults) -> Option<body::Limits> {

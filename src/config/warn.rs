@@ -1,7 +1,6 @@
 //! What is allowed and yet doubtful.
 
 use crate::config::faults::Faults;
-use crate::config::file::routing::Fold;
 use crate::config::file::rule::{Requirement, Rule};
 use crate::config::file::{File, Mode};
 use crate::config::values::{SecretText, TextOr};
@@ -22,7 +21,7 @@ pub(crate) fn about(file: &File, faults: &mut Faults) {
     if keys.iter().any(|key| matches!(key, SecretText::Text(text) if text == "plain")) {
         faults.warn("store.key", "holds plain: values that were not sealed, whoever wrote them, are accepted");
     }
-    unreachable_rules(&file.rules, file.fold.contains(&Fold::Case), faults);
+    unreachable_rules(&file.rules, !file.fold.is_empty(), faults);
     equal_tokens(&file.rules, faults);
 }
 

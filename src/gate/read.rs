@@ -3,12 +3,12 @@
 use hyper::body::Incoming;
 
 use crate::gate::note::Note;
-use crate::gate::{Arrived, Gate, Mode, Settings};
+use crate::gate::{Arrived, Gate, Settings};
+use crate::policy::rule::Rule;
 use crate::request::body::{self, Body, Limits, Streaming};
 use crate::request::head::{Framing, Head};
 use crate::request::multipart::Scan;
 use crate::request::php::{BodyKind, Params};
-use crate::request::reserved::Reserved;
 use crate::request::target::Target;
 use crate::request::{Inbound, Unreadable};
 
@@ -16,7 +16,7 @@ impl Gate {
     /// Reads what PHP will see. Forms are read whole, because they decide; other bodies stay on their way.
     pub(super) async fn read(&self, arrived: Arrived, note: &mut Note) -> Result<Inbound, Unreadable> {
         let head = arrived.head?;
-        let reading = &self.settings.reading;
+        let (reading, limits) = (&self.settings.reading, self.arriving);
         let origin = reading.trusted.origin(&head, arrived.peer);
         note.saw(&head, &origin, &reading.reserved);
         let mut inbound = unread(head, origin, reading.lenient)?;
@@ -25,18 +25,20 @@ impl Gate {
         inbound.body = match (framing, kind) {
             (Framing::Empty, _) => Body::Empty,
             (_, BodyKind::Form) => self.read_form(&mut inbound, arrived.body).await?,
-            (_, BodyKind::Multipart) => self.read_multipart(&inbound, arrived.body).await?,
             (Framing::Length(_), BodyKind::Opaque) => {
-                Body::Streaming(Box::new(Streaming::new(arrived.body, framing, reading.limits)?))
+                Body::Streaming(Box::new(Streaming::new(arrived.body, framing, limits)?))
             }
+            // A multipart body within the limit is looked through before anybody sees it, a longer one as it streams.
             // PHP pools hang on chunked bodies: a small one is gathered, so that its length is known.
-            (Framing::Chunked, BodyKind::Opaque) => gathered(arrived.body, framing, reading.limits).await?,
+            (_, BodyKind::Multipart) | (Framing::Chunked, BodyKind::Opaque) => {
+                gathered(arrived.body, framing, limits).await?
+            }
         };
         Ok(inbound)
     }
 
     async fn read_form(&self, inbound: &mut Inbound, rest: Incoming) -> Result<Body, Unreadable> {
-        let limits = self.settings.reading.limits;
+        let limits = self.arriving;
         match gathered(rest, inbound.head.framing(), limits).await? {
             Body::Gathered(bytes) => {
                 inbound.form = Params::parse(&bytes);
@@ -45,20 +47,6 @@ impl Gate {
             Body::Empty => Ok(Body::Empty),
             Body::Streaming(_) => Err(Unreadable::TooLarge(format!("the form is larger than {} bytes", limits.form))),
         }
-    }
-
-    /// A multipart body within the limit is looked through before anybody sees it (see [`check_multipart`]); a longer one as it
-    /// streams, broken off before a part that it must not hold.
-    async fn read_multipart(&self, inbound: &Inbound, rest: Incoming) -> Result<Body, Unreadable> {
-        let reading = &self.settings.reading;
-        // No rule is known yet, so a login's fields are looked for as well: a login is no upload.
-        let scan = Scan::for_request(&reading.reserved, &inbound.query, false);
-        Ok(match gathered(rest, inbound.head.framing(), reading.limits).await? {
-            Body::Streaming(streaming) if self.settings.mode == Mode::Enforce => {
-                Body::Streaming(Box::new(streaming.watched_by(scan)))
-            }
-            body => body,
-        })
     }
 }
 
@@ -70,6 +58,16 @@ impl Settings {
             return BodyKind::Opaque;
         }
         BodyKind::of(inbound.head.header("Content-Type"))
+    }
+
+    /// What a multipart body is looked through for, once its rule is known; `None` where PHP reads none, or nobody shall.
+    pub(super) fn scan(&self, inbound: &Inbound, rule: &Rule) -> Option<Scan> {
+        let read = inbound.head.method() == "POST" && !rule.opaque_body;
+        if !read || BodyKind::of(inbound.head.header("Content-Type")) != BodyKind::Multipart {
+            return None;
+        }
+        let missed = self.policy.params_missed(inbound, rule);
+        Some(Scan::for_request(&self.reading.reserved, &inbound.query, &missed, rule.login.is_some()))
     }
 }
 
@@ -94,13 +92,8 @@ async fn gathered(rest: Incoming, framing: Framing, limits: Limits) -> Result<Bo
 }
 
 /// Refuses a gathered multipart body in which a reserved name could be read.
-pub(super) fn check_multipart(inbound: &Inbound, reserved: &Reserved, login: bool) -> Result<(), Unreadable> {
-    let Some(bytes) = inbound.gathered() else { return Ok(()) };
-    if inbound.head.method() != "POST" || BodyKind::of(inbound.head.header("Content-Type")) != BodyKind::Multipart {
-        return Ok(());
-    }
+pub(super) fn check_multipart(bytes: &[u8], mut scan: Scan) -> Result<(), Unreadable> {
     let ambiguous = |name: Vec<u8>| Unreadable::Ambiguous(format!("{} in a multipart body", name.escape_ascii()));
-    let mut scan = Scan::for_request(reserved, &inbound.query, login);
     // PHP reads a part's head that the end of the body cuts off as if it were whole.
     scan.feed(bytes).and_then(|_| scan.feed(b"\r\n\r\n")).map(|_| ()).map_err(ambiguous)
 }

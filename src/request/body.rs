@@ -53,17 +53,26 @@ impl Body {
         }
     }
 
-    /// Lowers the bound of the whole body to a rule's `max_body`; an error where it is known to be larger.
-    pub fn limit_to(&mut self, limit: u64) -> Result<(), Unreadable> {
-        let known = match self {
-            Self::Empty => Some(0),
-            Self::Gathered(bytes) => Some(bytes.len() as u64),
+    /// With that bound of the whole body; an error where it is known to be larger.
+    pub fn limited_to(mut self, limit: u64) -> Result<Self, Unreadable> {
+        let known = match &mut self {
+            Self::Empty => 0,
+            Self::Gathered(bytes) => bytes.len() as u64,
             Self::Streaming(streaming) => {
-                streaming.limits.body = streaming.limits.body.min(limit);
-                Some(streaming.length.unwrap_or(streaming.received))
+                streaming.limits.body = limit;
+                streaming.length.unwrap_or(streaming.received)
             }
         };
-        if known.is_some_and(|known| known > limit) { Err(too_large(limit)) } else { Ok(()) }
+        if known > limit { Err(too_large(limit)) } else { Ok(self) }
+    }
+
+    /// Has a scan watch what is still to come. What was gathered is for others to look through.
+    #[must_use]
+    pub fn watched_by(self, scan: Scan) -> Self {
+        match self {
+            Self::Streaming(streaming) => Self::Streaming(Box::new(streaming.watched_by(scan))),
+            other => other,
+        }
     }
 }
 

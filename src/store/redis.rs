@@ -15,7 +15,6 @@ use super::codec::Codec;
 use super::record::{Ending, HeldCookie};
 use super::{Fault, Found, Live, Question, Records, TOMBSTONE_LIFE};
 
-pub(super) use admission::Login;
 use answers::Answers;
 use extensions::Extensions;
 use link::Link;
@@ -194,7 +193,10 @@ impl Redis {
     }
 
     pub(super) async fn end(&self, hash: TokenHash, ending: Ending) -> Result<bool, Fault> {
-        let deadline = self.link.deadline();
+        self.end_by(hash, ending, self.link.deadline()).await
+    }
+
+    async fn end_by(&self, hash: TokenHash, ending: Ending, deadline: Instant) -> Result<bool, Fault> {
         let mut commands = Pipeline::new();
         self.end_one(&mut commands, hash, ending);
         let Some(stored) = self.link.exchange(&commands, deadline).await?.bytes()? else { return Ok(false) };

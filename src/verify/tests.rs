@@ -64,6 +64,7 @@ fn settings(session: SessionSettings) -> Settings {
         zone: TimeZone::UTC,
         skew: Duration::from_secs(300),
         session,
+        fold: Fold { case: true, ..Fold::default() },
     }
 }
 

@@ -88,6 +88,7 @@ impl Admin {
             store: store.clone(),
             upstream: upstream(setting.upstream),
             session: setting.session,
+            holds_cookies: true,
             file_clients: vec![Arc::new(file_client())],
             clock: clock.clone(),
             shutdown: shutdown.clone(),

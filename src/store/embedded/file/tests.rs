@@ -11,7 +11,7 @@ use super::*;
 use crate::clock::Clock;
 use crate::ids::{SessionId, UserId};
 use crate::store::embedded::Embedded;
-use crate::store::{ClientRecord, Created, Location, Question, SessionRecord, Settings};
+use crate::store::{Admission, ClientRecord, Created, Location, Question, SessionRecord, Settings};
 
 const IDLE: Duration = Duration::from_secs(7200);
 
@@ -87,8 +87,12 @@ fn lives(store: &Embedded, byte: u8) -> bool {
     matches!(store.ask(question).session, Some(crate::store::Found::Live(_)))
 }
 
+async fn create(store: &Embedded, hash: TokenHash, record: &SessionRecord) -> Result<Created, Fault> {
+    store.create(&Admission { hash, record, idle: IDLE, cap: None, older: None }).await
+}
+
 async fn log_in(store: &Embedded, byte: u8) -> Result<Created, Fault> {
-    store.create(TokenHash::new([byte; 32]), &session(), IDLE, None).await
+    create(store, TokenHash::new([byte; 32]), &session()).await
 }
 
 #[tokio::test]
@@ -132,7 +136,7 @@ async fn twenty_thousand_sessions_are_read_back() {
     let mut logins = tokio::task::JoinSet::new();
     for number in 0..20_000 {
         let (store, record) = (before.clone(), record.clone());
-        logins.spawn(async move { store.create(hash(number), &record, IDLE, None).await });
+        logins.spawn(async move { create(&store, hash(number), &record).await });
     }
     while let Some(login) = logins.join_next().await {
         login.unwrap().unwrap();
