@@ -111,7 +111,14 @@ impl Note {
 fn redacted(target: &str, reserved: &Reserved) -> String {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let mut out = String::with_capacity(target.len());
-    out.push_str(path);
+    // Some applications take parameters from the path, and clients may try: from the segment that names a token nothing is shown.
+    let open = |segment: &&str| !reserved.names_token(&url_decode(segment.as_bytes()));
+    for segment in path.split_inclusive('/').take_while(open) {
+        out.push_str(segment);
+    }
+    if out.len() < path.len() {
+        out.push_str("[redacted]");
+    }
     for (index, pair) in query.split('&').enumerate().filter(|_| !query.is_empty()) {
         out.push(if index == 0 { '?' } else { '&' });
         match pair.split_once('=') {
@@ -119,6 +126,8 @@ fn redacted(target: &str, reserved: &Reserved) -> String {
                 out.push_str(name);
                 out.push_str("=[redacted]");
             }
+            // A route or an address within a value may carry a token as well.
+            _ if reserved.names_token(&url_decode(pair.as_bytes())) => out.push_str("[redacted]"),
             _ => out.push_str(pair),
         }
     }
