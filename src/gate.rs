@@ -106,21 +106,7 @@ impl Settings {
         if !login {
             reserved.check_login_fields(&parts)?;
         }
-        if let (Some(bytes), Some(scan)) = (inbound.gathered(), self.scan(inbound, decided.rule)) {
-            read::check_multipart(bytes, scan)?;
-        }
         Ok(decided)
-    }
-
-    /// What a body must hold to, once its rule is known: its greatest length, and no reserved name in a multipart body that is
-    /// still to come. Without a rule, `limits.body` alone.
-    fn bind_body(&self, body: Body, inbound: &Inbound, rule: Option<&Rule>) -> Result<Body, Unreadable> {
-        let limit = rule.and_then(|rule| rule.max_body).unwrap_or(self.reading.limits.body);
-        let body = body.limited_to(limit)?;
-        match rule.and_then(|rule| self.scan(inbound, rule)) {
-            Some(scan) if self.mode == Mode::Enforce => Ok(body.watched_by(scan)),
-            _ => Ok(body),
-        }
     }
 
     /// Bounds of a body whose rule is not known yet: as long as any rule allows.
@@ -171,18 +157,9 @@ impl Gate {
     /// The steps of a request, in order; none calls an earlier one.
     async fn walk(&self, arrived: Arrived, note: &mut Note) -> Result<Response<reply::Body>, Refusal> {
         let mut inbound = self.read(arrived, note).await?;
-        let body = inbound.split_body();
+        let mut body = inbound.split_body();
         let claims = Claims::of(&inbound, &self.settings.credentials);
-        let decided = self.settings.decide(&inbound);
-        let body = self.settings.bind_body(body, &inbound, decided.as_ref().ok().map(|decided| decided.rule))?;
-        let verdict = match decided {
-            Ok(decided) => {
-                note.rule = Some(decided.rule.name.clone());
-                self.permit(&inbound, &claims, &decided).await.map(|permit| (decided, permit))
-            }
-            Err(refusal) => Err(refusal),
-        };
-        match verdict {
+        match self.decide(&inbound, &claims, &mut body, note).await {
             Ok((decided, permit)) => {
                 note.identity = permit.identity().clone();
                 let passage =
@@ -191,10 +168,29 @@ impl Gate {
             }
             Err(refusal) if self.lets_by(&refusal) => {
                 note.observed(&refusal);
+                self.gather_rest(&inbound, &mut body).await?;
                 self.pass_observed(&inbound, body, note).await
             }
             Err(refusal) => Err(refusal),
         }
+    }
+
+    /// The rule, and the permit that it asks for.
+    async fn decide<'a>(
+        &'a self,
+        inbound: &Inbound,
+        claims: &Claims<'_>,
+        body: &mut Body,
+        note: &mut Note,
+    ) -> Result<(Decided<'a>, Permit), Refusal> {
+        let decided = self.settings.decide(inbound);
+        let max_body = decided.as_ref().ok().and_then(|decided| decided.rule.max_body);
+        body.limit_to(max_body.unwrap_or(self.settings.reading.limits.body))?;
+        let decided = decided?;
+        note.rule = Some(decided.rule.name.clone());
+        let permit = self.permit(inbound, claims, &decided).await?;
+        self.read_rest(inbound, body, decided.rule).await?;
+        Ok((decided, permit))
     }
 
     async fn permit(&self, inbound: &Inbound, claims: &Claims<'_>, decided: &Decided<'_>) -> Result<Permit, Refusal> {

@@ -1,11 +1,9 @@
 //! The first step: from what arrived to an [`Inbound`].
 
-use hyper::body::Incoming;
-
 use crate::gate::note::Note;
-use crate::gate::{Arrived, Gate, Settings};
+use crate::gate::{Arrived, Gate, Mode, Settings};
 use crate::policy::rule::Rule;
-use crate::request::body::{self, Body, Limits, Streaming};
+use crate::request::body::{Body, Streaming};
 use crate::request::head::{Framing, Head};
 use crate::request::multipart::Scan;
 use crate::request::php::{BodyKind, Params};
@@ -16,37 +14,54 @@ impl Gate {
     /// Reads what PHP will see. Forms are read whole, because they decide; other bodies stay on their way.
     pub(super) async fn read(&self, arrived: Arrived, note: &mut Note) -> Result<Inbound, Unreadable> {
         let head = arrived.head?;
-        let (reading, limits) = (&self.settings.reading, self.arriving);
+        let reading = &self.settings.reading;
         let origin = reading.trusted.origin(&head, arrived.peer);
         note.saw(&head, &origin, &reading.reserved);
         let mut inbound = unread(head, origin, reading.lenient)?;
-        let framing = inbound.head.framing();
-        let kind = self.settings.kind_of(&inbound);
-        inbound.body = match (framing, kind) {
-            (Framing::Empty, _) => Body::Empty,
-            (_, BodyKind::Form) => self.read_form(&mut inbound, arrived.body).await?,
-            (Framing::Length(_), BodyKind::Opaque) => {
-                Body::Streaming(Box::new(Streaming::new(arrived.body, framing, limits)?))
-            }
-            // A multipart body within the limit is looked through before anybody sees it, a longer one as it streams.
-            // PHP pools hang on chunked bodies: a small one is gathered, so that its length is known.
-            (_, BodyKind::Multipart) | (Framing::Chunked, BodyKind::Opaque) => {
-                gathered(arrived.body, framing, limits).await?
-            }
+        if inbound.head.framing() == Framing::Empty {
+            return Ok(inbound);
+        }
+        let body = Streaming::new(arrived.body, inbound.head.framing(), self.arriving)?;
+        inbound.body = match self.settings.kind_of(&inbound) {
+            BodyKind::Form => self.read_form(&mut inbound, body).await?,
+            BodyKind::Multipart | BodyKind::Opaque => Body::Streaming(Box::new(body)),
         };
         Ok(inbound)
     }
 
-    async fn read_form(&self, inbound: &mut Inbound, rest: Incoming) -> Result<Body, Unreadable> {
-        let limits = self.arriving;
-        match gathered(rest, inbound.head.framing(), limits).await? {
-            Body::Gathered(bytes) => {
-                inbound.form = Params::parse(&bytes);
-                Ok(Body::Gathered(bytes))
+    async fn read_form(&self, inbound: &mut Inbound, body: Streaming) -> Result<Body, Unreadable> {
+        let limit = self.settings.reading.limits.form;
+        let Ok(bytes) = body.gather(limit).await? else {
+            return Err(Unreadable::TooLarge(format!("the form is larger than {limit} bytes")));
+        };
+        inbound.form = Params::parse(&bytes);
+        Ok(Body::Gathered(bytes))
+    }
+
+    /// Reads what must be read of the body before it goes on, once nothing else stands against the request: a client that waits
+    /// to be asked for its body (RFC 9110, 10.1.1) is not asked in vain.
+    ///
+    /// A multipart body within the limit is looked through before anybody sees it, a longer one as it streams: it is broken off
+    /// before a part that it must not hold.
+    pub(super) async fn read_rest(&self, inbound: &Inbound, body: &mut Body, rule: &Rule) -> Result<(), Unreadable> {
+        self.gather_rest(inbound, body).await?;
+        match (self.settings.scan(inbound, rule), &mut *body) {
+            (Some(scan), Body::Gathered(bytes)) => check_multipart(bytes, scan),
+            (Some(scan), Body::Streaming(streaming)) if self.settings.mode == Mode::Enforce => {
+                streaming.watch_with(scan);
+                Ok(())
             }
-            Body::Empty => Ok(Body::Empty),
-            Body::Streaming(_) => Err(Unreadable::TooLarge(format!("the form is larger than {} bytes", limits.form))),
+            _ => Ok(()),
         }
+    }
+
+    /// Gathers a small body in chunks, so that its length is known (PHP pools hang on chunked bodies), and a small multipart one.
+    pub(super) async fn gather_rest(&self, inbound: &Inbound, body: &mut Body) -> Result<(), Unreadable> {
+        let is_multipart = self.settings.kind_of(inbound) == BodyKind::Multipart;
+        if is_multipart || inbound.head.framing() == Framing::Chunked {
+            body.gather(self.settings.reading.limits.form).await?;
+        }
+        Ok(())
     }
 }
 
@@ -82,13 +97,6 @@ pub(super) fn unread(
     let lines: Vec<&[u8]> = head.all("Cookie").collect();
     let cookies = Params::parse_cookies(&lines.join(&b"; "[..]));
     Ok(Inbound { head, target, query, form: Params::default(), cookies, origin, body: Body::Empty })
-}
-
-async fn gathered(rest: Incoming, framing: Framing, limits: Limits) -> Result<Body, Unreadable> {
-    Ok(match body::gather(rest, framing, limits.form, limits).await? {
-        Ok(bytes) => Body::Gathered(bytes),
-        Err(streaming) => Body::Streaming(Box::new(streaming)),
-    })
 }
 
 /// Refuses a gathered multipart body in which a reserved name could be read.
