@@ -207,7 +207,7 @@ impl Gate {
 
     async fn permit(&self, inbound: &Inbound, claims: &Claims<'_>, decided: &Decided<'_>) -> Result<Permit, Refusal> {
         let ip = inbound.origin.ip.to_string();
-        let case = Case { decided, claims, ip: &ip, user_agent: inbound.user_agent() };
+        let case = Case { decided, claims, ip: &ip, user_agent: &inbound.user_agent() };
         Ok(self.verifier.permit(&case, &self.store, self.clock.now()).await?)
     }
 

@@ -189,7 +189,7 @@ fn new_session(attempt: &Attempt<'_>, user: UserId, jar: Vec<HeldCookie>) -> New
         client: attempt.client.cloned(),
         client_secret: attempt.client_secret.cloned(),
         ip: attempt.inbound.origin.ip.to_string(),
-        user_agent: attempt.inbound.user_agent().to_owned(),
+        user_agent: attempt.inbound.user_agent().into_owned(),
         jar: if hold { jar } else { Vec::new() },
         holds_cookies: hold,
         ..NewSession::of(user)

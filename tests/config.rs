@@ -464,6 +464,7 @@ fn doubtful_configurations_are_warned_of() {
         ("default: public\n", vec!["t.yaml:2: default: public"]),
         ("store: {url: \"file:/tmp/x\"}\n", vec!["t.yaml:2: store.key: is not set"]),
         ("store: {url: \"memory:\"}\n", vec![]),
+        ("admin: {token: [0123456789abcdef, short]}\n", vec!["t.yaml:2: admin.token: is shorter than 16"]),
         ("store: {key: plain}\n", vec!["t.yaml:2: store.key: holds plain"]),
         (
             "rules:\n  - {endpoint: a/bc/d, require: client}\n  - {endpoint: ab/c/d, require: user}\n  - {endpoint: abc//d, require: public}\n",

@@ -196,7 +196,8 @@ impl Gate {
         }
         if live.record.holds_cookies {
             // The request was done and its answer is right; only the cookies could not be kept.
-            if let Err(fault) = self.store.change_jar(live.hash, &|jar| jar::apply(jar, &changes, now)).await {
+            let apply = |jar: &mut Vec<_>| jar::apply(jar, &changes, now);
+            if let Err(fault) = self.store.change_jar(live.hash, &live.record.id, &apply).await {
                 tracing::warn!(%fault, "cookies of the application could not be kept");
             }
         }
