@@ -560,6 +560,7 @@ async fn a_file_that_is_not_ours_or_is_cut_off_is_refused_and_left_as_it_is() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("state.redb");
     let store = open_file(&path).await.unwrap();
+    let mut creating = tokio::task::JoinSet::new();
     for number in 0..500 {
         let hash = store.hash(format!("t{number}").as_bytes());
         let record = SessionRecord { user_agent: "x".repeat(2000), ..session() };
@@ -568,9 +569,10 @@ async fn a_file_that_is_not_ours_or_is_cut_off_is_refused_and_left_as_it_is() {
         } else {
             // Not waited for, so that the file grows by few commits.
             let store = store.clone();
-            tokio::spawn(async move { store.create(hash, &record, IDLE, None).await });
+            creating.spawn(async move { store.create(hash, &record, IDLE, None).await });
         }
     }
+    creating.join_all().await;
     store.flush().await.unwrap();
     drop(store);
     let whole = std::fs::read(&path).unwrap();
