@@ -44,13 +44,14 @@ impl Gate {
     /// before a part that it must not hold.
     pub(super) async fn read_rest(&self, inbound: &Inbound, body: &mut Body, rule: &Rule) -> Result<(), Unreadable> {
         self.gather_rest(inbound, body).await?;
-        match (self.settings.scan(inbound, rule), &mut *body) {
-            (Some(scan), Body::Gathered(bytes)) => check_multipart(bytes, scan),
-            (Some(scan), Body::Streaming(streaming)) if self.settings.mode == Mode::Enforce => {
-                streaming.watch_with(scan);
+        let Some(scan) = self.settings.scan(inbound, rule) else { return Ok(()) };
+        match body.gathered() {
+            Some(bytes) => check_multipart(bytes, scan),
+            None if self.settings.mode == Mode::Enforce => {
+                body.watch_with(scan);
                 Ok(())
             }
-            _ => Ok(()),
+            None => Ok(()),
         }
     }
 
