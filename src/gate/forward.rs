@@ -48,7 +48,8 @@ impl Gate {
         let load = Load {
             permit: passage.permit,
             cookies: if held { Some(self.held_cookies(passage)) } else { None },
-            drop_authorization: passage.claims.by_authorization
+            // Without a session it may be the application's own, as on public pages.
+            drop_authorization: (passage.claims.by_authorization && self.settings.forward.hide_credentials)
                 || passage.permit.session().is_some()
                 || login.is_some(),
             plain_reply: login.is_some(),
