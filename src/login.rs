@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::clock::Clock;
 use crate::credentials::Claims;
-use crate::ids::{ClientId, TokenHash, UserId};
+use crate::ids::{ClientId, SessionId, TokenHash, UserId};
 use crate::policy::login_rule::{LoginReply, LoginRule, Source, TokenSource};
 use crate::request::Inbound;
 use crate::secret::Secret;
@@ -55,9 +55,9 @@ pub enum Watched {
     /// The application said no: its answer, without the cookies that are held.
     Failed(Response<Bytes>),
     /// A session stands; the application's JSON with the tokens in it.
-    Merged(UserId, Response<Bytes>),
+    Merged(UserId, SessionId, Response<Bytes>),
     /// A session stands; what the client is to be told in the gate's own envelope.
-    Envelope(UserId, Map<String, Value>),
+    Envelope(UserId, SessionId, Map<String, Value>),
 }
 
 /// Why a login could not be finished.
@@ -118,8 +118,8 @@ pub async fn watch(
         LoginReply::Envelope => None,
     };
     Ok(match merged {
-        Some(body) => Watched::Merged(user, with_body(answer.head, body, attempt.rule.hold_cookies)),
-        None => Watched::Envelope(user, data),
+        Some(body) => Watched::Merged(user, issued.session, with_body(answer.head, body, attempt.rule.hold_cookies)),
+        None => Watched::Envelope(user, issued.session, data),
     })
 }
 

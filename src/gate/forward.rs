@@ -167,12 +167,12 @@ impl Gate {
                 Err(Refusal::new(Reason::LoginFailed, "the application refused the login"))
             }
             Watched::Failed(response) => Ok(self.finish(passage.inbound, response.map(Body::own), note)),
-            Watched::Merged(user, response) => {
-                note.identity.user = Some(user);
+            Watched::Merged(user, session, response) => {
+                note.logged_in(user, session);
                 Ok(self.finish(passage.inbound, response.map(Body::own), note))
             }
-            Watched::Envelope(user, data) => {
-                note.identity.user = Some(user);
+            Watched::Envelope(user, session, data) => {
+                note.logged_in(user, session);
                 let message = self.settings.reply.logged_in(note.asked().accept_language);
                 Ok(self.envelope(message, data, note.asked()))
             }
