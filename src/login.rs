@@ -17,6 +17,7 @@ use crate::store::{self, Found, HeldCookie, Question, Store};
 use crate::upstream::{self, ResponseBody};
 use crate::verify::SessionSettings;
 
+mod cookie_date;
 pub mod issue;
 pub mod jar;
 pub mod json;
