@@ -1,5 +1,7 @@
 //! Logins: watches the application's answer to a login request, and makes a session where it succeeded.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use http::Response;
 use http::header::{CONTENT_LENGTH, ETAG, SET_COOKIE};
@@ -94,6 +96,8 @@ pub struct Desk<'a> {
     pub clock: &'a Clock,
     /// How sessions live.
     pub sessions: &'a SessionSettings,
+    /// How long an answer may take to come whole, from its head on.
+    pub patience: Duration,
 }
 
 /// Reads the application's whole answer and finishes the login.
@@ -102,7 +106,7 @@ pub async fn watch(
     attempt: &Attempt<'_>,
     response: Response<ResponseBody>,
 ) -> Result<Watched, Trouble> {
-    let answer = read(response).await?;
+    let answer = read(response, desk.patience).await?;
     let mut jar = Vec::new();
     take_up(&mut jar, &answer, &attempt.inbound.target.raw_path, desk.clock);
     let Some((user, adopted)) = finished(desk, attempt, &answer, &mut jar).await? else {
@@ -154,7 +158,8 @@ async fn finished(
     let user = match &rule.user_page {
         None => judged.user(&rule.user_id),
         Some(target) => {
-            let page = read(attempt.pages.get(target, attempt.inbound, jar, now).await?).await?;
+            let page = attempt.pages.get(target, attempt.inbound, jar, now).await?;
+            let page = read(page, desk.patience).await?;
             take_up(jar, &page, pages::path_of(target), desk.clock);
             Judged::new(attempt.inbound, &page, jar, now).user(&rule.user_id)
         }
@@ -191,8 +196,13 @@ async fn older(desk: &Desk<'_>, attempt: &Attempt<'_>) -> Result<Option<TokenHas
     Ok((owned && !(foreign && desk.sessions.bind_client)).then_some(live.hash))
 }
 
-async fn read(response: Response<ResponseBody>) -> Result<Answer, upstream::Fault> {
-    let (head, mut body) = response.into_parts();
+async fn read(response: Response<ResponseBody>, patience: Duration) -> Result<Answer, upstream::Fault> {
+    let (head, body) = response.into_parts();
+    let body = tokio::time::timeout(patience, gather(body)).await.map_err(|_| upstream::Fault::TimedOut)??;
+    Ok(Answer { head, body })
+}
+
+async fn gather(mut body: ResponseBody) -> Result<Bytes, upstream::Fault> {
     let mut whole = BytesMut::new();
     while let Some(frame) = body.frame().await {
         if let Ok(data) = frame?.into_data() {
@@ -202,7 +212,7 @@ async fn read(response: Response<ResponseBody>) -> Result<Answer, upstream::Faul
             return Err(upstream::Fault::Failed("its answer to a login is longer than 1 MiB".to_owned()));
         }
     }
-    Ok(Answer { head, body: whole.freeze() })
+    Ok(whole.freeze())
 }
 
 /// The application's answer as it is, but for cookies that reach nobody.

@@ -161,7 +161,12 @@ impl Gate {
             claims: passage.claims,
             data_key: &self.settings.reply.keys.data,
         };
-        let desk = Desk { store: &self.store, clock: &self.clock, sessions: self.verifier.session_settings() };
+        let desk = Desk {
+            store: &self.store,
+            clock: &self.clock,
+            sessions: self.verifier.session_settings(),
+            patience: passage.rule.response_timeout.unwrap_or(self.settings.upstream.response_timeout),
+        };
         match login::watch(&desk, &attempt, response).await? {
             Watched::Failed(_) if rule.failed_envelope => {
                 Err(Refusal::new(Reason::LoginFailed, "the application refused the login"))
