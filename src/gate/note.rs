@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::gate::{Arrived, redact};
-use crate::ids::RequestId;
+use crate::ids::{RequestId, SessionId, UserId};
 use crate::reply::{Asked, Refusal};
 use crate::request::address::Origin;
 use crate::request::head::Head;
@@ -60,6 +60,12 @@ impl Note {
         self.path = redact::target(head.target(), reserved);
         self.accept_language = head.header("Accept-Language").map(<[u8]>::to_vec);
         self.is_head = head.method() == "HEAD";
+    }
+
+    /// It made a session.
+    pub(super) fn logged_in(&mut self, user: UserId, session: SessionId) {
+        self.identity.user = Some(user);
+        self.identity.session = Some(session);
     }
 
     /// It was refused, or our side failed.
