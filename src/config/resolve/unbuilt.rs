@@ -60,7 +60,4 @@ fn rule(rule: &Rule, key: &str, faults: &mut Faults) {
 
 fn login(login: &Login, key: &str, faults: &mut Faults) {
     faults.unbuilt(&format!("{key}.before"), login.before.is_some());
-    if let Some(TextOr::Map(source)) = &login.user_id {
-        faults.unbuilt(&format!("{key}.user_id.get"), source.get.is_some());
-    }
 }
