@@ -38,6 +38,22 @@ impl Codec {
         self.client_prefix() + id.as_str()
     }
 
+    /// The keyed hash under which something that a client signed with is remembered.
+    pub(super) fn mark(&self, client: &ClientId, what: &[u8]) -> TokenHash {
+        // An id holds no control character, so the NUL tells where it ends.
+        self.seal.hash(&[client.as_str().as_bytes(), what].join(&0))
+    }
+
+    /// Key of a nonce or signature that was used.
+    pub(super) fn mark_key(&self, client: &ClientId, mark: TokenHash) -> String {
+        format!("{}nonce:{client}:{}", self.prefix, mark.to_hex())
+    }
+
+    /// Key of how many of them a client used of late. No mark's key ends in this word, whatever the client is called.
+    pub(super) fn mark_count_key(&self, client: &ClientId) -> String {
+        format!("{}nonce:{client}:count", self.prefix)
+    }
+
     /// What the key of every client begins with.
     pub(super) fn client_prefix(&self) -> String {
         format!("{}client:", self.prefix)
