@@ -23,13 +23,14 @@ use crate::request::{Inbound, Unreadable};
 use crate::store::Store;
 use crate::telemetry::AccessLog;
 use crate::upstream::{self, Upstream};
-use crate::verify::{self, Case, Permit, Verifier};
+use crate::verify::{self, Case, Permit, Verifier, signature};
 
 pub mod explain;
 mod forward;
 mod note;
 mod read;
 mod replies;
+mod signed;
 
 use note::Note;
 
@@ -155,10 +156,17 @@ impl Gate {
             Ok(decided) => {
                 note.rule = Some(decided.rule.name.clone());
                 bound_body(&mut body, decided.rule)?;
-                self.permit(&inbound, &claims, &decided).await.map(|permit| (decided, permit))
+                let permit = self.permit(&inbound, &claims, &decided, &mut body).await;
+                permit.map(|permit| (decided, permit))
             }
             Err(refusal) => Err(refusal),
         };
+        if let Err(refusal) = &verdict {
+            self.tell_signed(refusal, (&inbound, &claims), || signature::body_hash(&body), note);
+        }
+        if self.settings.mode == Mode::Observe {
+            body.let_end_by();
+        }
         match verdict {
             Ok((decided, permit)) => {
                 note.identity = permit.identity().clone();
@@ -174,10 +182,17 @@ impl Gate {
         }
     }
 
-    async fn permit(&self, inbound: &Inbound, claims: &Claims<'_>, decided: &Decided<'_>) -> Result<Permit, Refusal> {
+    async fn permit(
+        &self,
+        inbound: &Inbound,
+        claims: &Claims<'_>,
+        decided: &Decided<'_>,
+        body: &mut body::Body,
+    ) -> Result<Permit, Refusal> {
         let ip = inbound.origin.ip.to_string();
-        let case = Case { decided, claims, ip: &ip, user_agent: inbound.user_agent() };
-        Ok(self.verifier.permit(&case, &self.store, self.clock.now()).await?)
+        let request = signed::request(inbound, &self.settings.credentials);
+        let case = Case { decided, claims, ip: &ip, user_agent: inbound.user_agent(), request };
+        Ok(self.verifier.permit(&case, body, &self.store, &self.clock).await?)
     }
 
     /// Whether `mode: observe` forwards what this refusal would stop. What cannot be read in one way only, and what is too

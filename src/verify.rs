@@ -1,6 +1,7 @@
 //! Judging claims against records. The only maker of [`Permit`]s.
 //!
-//! One question to the store, then [`judge`](Verifier::judge): pure, so that it can be tested as a table.
+//! One question to the store, then judgement without I/O, so that it can be tested as a table. Only a signature that proved right
+//! makes for a second question: whether it was used before.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,21 +9,31 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use crate::clock::Timestamp;
+use crate::clock::{Clock, Timestamp};
 use crate::credentials::Claims;
 use crate::ids::{ClientId, SessionId, UserId};
 use crate::policy::Decided;
-use crate::store::record::{Algorithm, ClientRecord, LiveSecret};
-use crate::store::{Fault, Live, Question, Records, Store};
+use crate::policy::rule::Signatures;
+use crate::request::Unreadable;
+use crate::request::body::Body;
+use crate::secret::Secret;
+use crate::store::record::{Algorithm, ClientRecord};
+use crate::store::{Fault, Found, Live, Question, Records, Store};
 
 pub mod client;
 pub mod client_token;
 pub mod denial;
 pub mod session;
+pub mod signature;
+mod unproved;
 
 pub use client::{FileClient, KnownClient};
 pub use denial::{ClientFlaw, Denial, SessionFlaw};
 pub use session::{Extension, SessionSettings};
+pub use unproved::Withdrawn;
+
+use signature::{Attempt, Terms};
+use unproved::{Late, Unproved, Use, WRONG_SIGNATURE};
 
 /// How claims are judged.
 #[derive(Clone, Debug)]
@@ -53,6 +64,7 @@ pub struct Identity {
 pub struct Permit {
     identity: Identity,
     session: Option<Live>,
+    late: Option<Late>,
 }
 
 impl Permit {
@@ -66,9 +78,15 @@ impl Permit {
         self.session.as_ref()
     }
 
+    /// Why it does not count any more: what was signed over a body that was still to come turned out not to be right. The body
+    /// itself has held its end back then.
+    pub fn withdrawn(&self) -> Option<&Withdrawn> {
+        self.late.as_ref().and_then(|late| late.get())
+    }
+
     /// What `mode: observe` forwards: a request that proved nothing.
     pub fn observed() -> Self {
-        Self { identity: Identity::default(), session: None }
+        Self { identity: Identity::default(), session: None, late: None }
     }
 }
 
@@ -79,6 +97,14 @@ pub enum Refusal {
     Denied(Denial),
     /// Nobody can tell.
     Undecided(Fault),
+    /// The body, which was signed, cannot be read.
+    Unreadable(Unreadable),
+}
+
+impl From<Unreadable> for Refusal {
+    fn from(unreadable: Unreadable) -> Self {
+        Self::Unreadable(unreadable)
+    }
 }
 
 impl From<Denial> for Refusal {
@@ -104,6 +130,8 @@ pub struct Case<'a> {
     pub ip: &'a str,
     /// The caller's User-Agent, likewise.
     pub user_agent: &'a str,
+    /// What of the request may be signed.
+    pub request: signature::Request<'a>,
 }
 
 /// Judges claims.
@@ -128,13 +156,30 @@ impl Verifier {
         &self.session
     }
 
-    /// Asks the store what the rule needs, judges, and has the session's expiry pushed forward where that is due.
-    pub async fn permit(&self, case: &Case<'_>, store: &Store, now: Timestamp) -> Result<Permit, Refusal> {
+    /// Asks the store what the rule needs and judges: client, then signature, then session, whose expiry is pushed forward where
+    /// that is due. A signed body that is still to come gets its end checked.
+    pub async fn permit(
+        &self,
+        case: &Case<'_>,
+        body: &mut Body,
+        store: &Store,
+        clock: &Clock,
+    ) -> Result<Permit, Refusal> {
         self.precheck(case)?;
+        let case = &with_body(case, body).await?;
         let records = self.ask(case, store).await?;
-        let (permit, extension) = self.judge(case, records, now)?;
-        if let Some(Extension { hash, life }) = extension {
-            store.extend(hash, life);
+        let now = clock.now();
+        let caller = self.judge_caller(case, records.client.as_ref(), now)?;
+        if let Signed::Right(used) = &caller.signed {
+            used.remember(store).await?;
+        }
+        let (permit, extension) = self.judge_user(case, caller.client, records.session, now)?;
+        if let Signed::Unproved(unproved) = caller.signed {
+            let late = unproved.check_at_end(body, store, clock, extension);
+            return Ok(Permit { late: Some(late), ..permit });
+        }
+        if let Some(extension) = extension {
+            store.extend(extension.hash, extension.life);
         }
         Ok(permit)
     }
@@ -165,59 +210,110 @@ impl Verifier {
         store.ask(question).await
     }
 
-    /// Judges claims against what the store knows. Pure.
-    pub fn judge(
-        &self,
-        case: &Case<'_>,
-        records: Records,
-        now: Timestamp,
-    ) -> Result<(Permit, Option<Extension>), Denial> {
-        self.precheck(case)?;
-        let require = case.decided.rule.require;
-        let client =
-            if require.needs_client() { Some(self.judge_client(case, records.client.as_ref(), now)?) } else { None };
-        let mut identity = Identity { client, ..Identity::default() };
-        if !require.needs_user() {
-            return Ok((Permit { identity, session: None }, None));
+    /// Judges who calls and what it signed against what the store knows. Pure.
+    ///
+    /// An unknown client is judged as well, against a secret that nobody has, signature and all. So unknown client, wrong token
+    /// and right token with a wrong signature cost the same computations. Not the same is a client with two live secrets, which
+    /// costs twice as much, and a signature over a body that streams: that is judged at its end, and only for a right token.
+    fn judge_caller(&self, case: &Case<'_>, stored: Option<&ClientRecord>, now: Timestamp) -> Result<Caller, Denial> {
+        if !case.decided.rule.require.needs_client() {
+            return Ok(Caller { client: None, signed: Signed::Not });
         }
-        let live = session::judge(&self.session, case, records.session, identity.client.as_ref(), now)?;
-        identity.user = Some(live.record.user.clone());
-        identity.session = Some(live.record.id.clone());
-        let extension = if case.decided.rule.extend { self.session.extension(&live, now) } else { None };
-        Ok((Permit { identity, session: Some(live) }, extension))
-    }
-
-    fn judge_client(&self, case: &Case<'_>, stored: Option<&ClientRecord>, now: Timestamp) -> Result<ClientId, Denial> {
         let endpoint = case.decided.endpoint.as_ref().ok_or(Denial::EndpointUnknown)?;
         let token = case.claims.api_token.ok_or(Denial::ClientMissing("api_token"))?;
         let claimed = claimed_client(case.claims);
         let stored = stored.map(KnownClient::of_record);
         let known = claimed.as_ref().and_then(|id| self.clients.get(id)).or(stored.as_ref());
-        // An unknown client is judged as well, against a secret that nobody has, so that it costs what a wrong token costs.
-        let proves = known.unwrap_or(&KnownClient::nobody()).proves(token, endpoint, &self.calendars, now);
-        match (known, claimed) {
-            (Some(client), Some(id)) if client.enabled => {
-                if !proves {
-                    return Err(Denial::ClientRefused(ClientFlaw::WrongToken));
-                }
-                if !client.may_call(endpoint) {
-                    return Err(Denial::Denied("the client may not call this endpoint"));
-                }
-                Ok(id)
-            }
-            (Some(_), _) => Err(Denial::ClientRefused(ClientFlaw::Disabled)),
-            (None, _) => Err(Denial::ClientRefused(ClientFlaw::Unknown)),
+        let nobody = KnownClient::nobody();
+        let secrets = known.unwrap_or(&nobody).live_secrets(now);
+        let proves = known.unwrap_or(&nobody).proves(token, endpoint, &self.calendars, (now, &secrets));
+        let attempt = Attempt::of(case.request, case.claims);
+        let fits = attempt.as_ref().and_then(|attempt| attempt.fits(secrets.iter().map(Secret::expose)));
+        let (client, id) = match (known, claimed) {
+            (Some(client), Some(id)) if client.enabled && proves => (client, id),
+            (Some(client), Some(_)) if client.enabled => return Err(Denial::ClientRefused(ClientFlaw::WrongToken)),
+            (Some(_), _) => return Err(Denial::ClientRefused(ClientFlaw::Disabled)),
+            (None, _) => return Err(Denial::ClientRefused(ClientFlaw::Unknown)),
+        };
+        if !client.may_call(endpoint) {
+            return Err(Denial::Denied("the client may not call this endpoint"));
         }
+        let rule = &case.decided.rule.signatures;
+        let signed = match signature::terms(rule.demand(client.signature), rule, case.claims, now)? {
+            None => Signed::Not,
+            Some(terms) => signed(&id, rule, terms, (attempt, fits), secrets)?,
+        };
+        Ok(Caller { client: Some(id), signed })
     }
+
+    /// Judges the session. Pure.
+    fn judge_user(
+        &self,
+        case: &Case<'_>,
+        client: Option<ClientId>,
+        found: Option<Found>,
+        now: Timestamp,
+    ) -> Result<(Permit, Option<Extension>), Denial> {
+        let mut identity = Identity { client, ..Identity::default() };
+        if !case.decided.rule.require.needs_user() {
+            return Ok((Permit { identity, session: None, late: None }, None));
+        }
+        let live = session::judge(&self.session, case, found, identity.client.as_ref(), now)?;
+        identity.user = Some(live.record.user.clone());
+        identity.session = Some(live.record.id.clone());
+        let extension = if case.decided.rule.extend { self.session.extension(&live, now) } else { None };
+        Ok((Permit { identity, session: Some(live), late: None }, extension))
+    }
+}
+
+/// Who calls, and what is known of its signature.
+#[derive(Debug)]
+struct Caller {
+    client: Option<ClientId>,
+    signed: Signed,
+}
+
+/// What is known of a signature.
+#[derive(Debug)]
+enum Signed {
+    /// None is looked at.
+    Not,
+    /// It is right, if it was not used before.
+    Right(Use),
+    /// The body is still to come.
+    Unproved(Unproved),
+}
+
+fn signed(
+    id: &ClientId,
+    rule: &Signatures,
+    terms: Terms,
+    (attempt, fits): (Option<Attempt>, Option<bool>),
+    secrets: Vec<Secret>,
+) -> Result<Signed, Denial> {
+    let used = Use::of(id, rule, terms.marks);
+    match (fits, attempt) {
+        (Some(true), _) => Ok(Signed::Right(used)),
+        (None, Some(attempt)) => {
+            Ok(Signed::Unproved(Unproved { attempt, secrets, made: terms.made, window: rule.window, used }))
+        }
+        (Some(false), _) | (None, None) => Err(WRONG_SIGNATURE),
+    }
+}
+
+/// With the hash of the body, where a signature over it came along: what is small and of known length is gathered for that.
+async fn with_body<'a>(case: &Case<'a>, body: &mut Body) -> Result<Case<'a>, Unreadable> {
+    let over_body = case.claims.sign.and_then(signature::algorithm_of) == Some(Algorithm::HmacSha256);
+    if !over_body || !case.decided.rule.require.needs_client() {
+        return Ok(*case);
+    }
+    body.settle().await?;
+    let request = signature::Request { body: signature::body_hash(body), ..case.request };
+    Ok(Case { request, ..*case })
 }
 
 fn claimed_client(claims: &Claims<'_>) -> Option<ClientId> {
     claims.client_id.and_then(|id| ClientId::new(id).ok())
-}
-
-/// The secrets that count now.
-fn live_secrets(secrets: &[LiveSecret], now: Timestamp) -> impl Iterator<Item = &[u8]> {
-    secrets.iter().filter(move |secret| secret.until.is_none_or(|until| now < until)).map(|live| live.secret.expose())
 }
 
 /// What a client may use where nothing is said.

@@ -133,8 +133,11 @@ fn is_secret(name: &str, reserved: &Reserved) -> bool {
     let decoded = url_decode(name.as_bytes());
     let folded = fold_name(&decoded).map(|(folded, _)| folded);
     let kind = folded.and_then(|folded| reserved.find(&folded)).map(|name| name.kind);
-    let lower = decoded.to_ascii_lowercase();
-    // Passwords are no credentials of this gate, but nothing that a log should hold either.
-    let password = lower == b"pwd" || lower.windows(4).any(|word| word == b"pass");
-    password || matches!(kind, Some(Kind::Credential { .. } | Kind::LoginField))
+    is_password(&decoded) || matches!(kind, Some(Kind::Credential { .. } | Kind::LoginField))
+}
+
+/// Passwords are no credentials of this gate, but nothing that a log should hold either.
+pub(super) fn is_password(name: &[u8]) -> bool {
+    let lower = name.to_ascii_lowercase();
+    lower == b"pwd" || lower.windows(4).any(|word| word == b"pass")
 }

@@ -30,8 +30,8 @@ impl From<Broken> for Fault {
     }
 }
 
-/// Sends the request and waits for the head of the reply, which may come before all of the request is sent. `patience` bounds how
-/// long the application neither takes what it is offered nor replies; the time that the client takes over its body is not its.
+/// Sends the request and waits for the head of the reply, which may come before all of the request is sent, but counts only once
+/// the request may not turn out refused any more. `patience` bounds how long the application neither takes what it is offered nor replies; the time that the client takes over its body is not its.
 pub(super) async fn exchange(
     connection: &mut Connection,
     sending: &mut Sending,
@@ -41,13 +41,21 @@ pub(super) async fn exchange(
     let begin = Instant::now();
     let mut alarm = pin!(sleep(patience));
     let mut heard = false;
+    let mut reply = None;
     poll_fn(|context| {
         let progress = match sending.advance(connection, context) {
             Ok(progress) => progress,
             Err(unreadable) => return Poll::Ready(Err(Broken::Fault(unreadable.into()))),
         };
-        if let Poll::Ready(head) = poll_head(connection, is_head, &mut heard, context) {
-            return Poll::Ready(head);
+        if reply.is_none()
+            && let Poll::Ready(head) = poll_head(connection, is_head, &mut heard, context)
+        {
+            reply = Some(head);
+        }
+        if !sending.is_owed()
+            && let Some(reply) = reply.take()
+        {
+            return Poll::Ready(reply);
         }
         if progress == Progress::Starved {
             return Poll::Pending;
