@@ -13,6 +13,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::credentials::Claims;
 use crate::ids::{ClientId, SessionId, UserId};
 use crate::policy::Decided;
+use crate::policy::endpoint::Fold;
 use crate::policy::rule::Signatures;
 use crate::request::Unreadable;
 use crate::request::body::Body;
@@ -46,6 +47,8 @@ pub struct Settings {
     pub skew: Duration,
     /// `session`
     pub session: SessionSettings,
+    /// `fold`: the endpoints of a client are patterns as in rules.
+    pub fold: Fold,
 }
 
 /// Who asks, as proved.
@@ -134,13 +137,26 @@ pub struct Case<'a> {
     pub request: signature::Request<'a>,
 }
 
+impl Case<'_> {
+    /// With the hash of a body that is there, where a signature over it came along.
+    fn with_body(self, body: &Body) -> Self {
+        let over_body = self.claims.sign.and_then(signature::algorithm_of) == Some(Algorithm::HmacSha256);
+        let body = if over_body { signature::body_hash(body) } else { None };
+        Self { request: signature::Request { body, ..self.request }, ..self }
+    }
+}
+
 /// Judges claims.
 #[derive(Debug)]
 pub struct Verifier {
     clients: HashMap<ClientId, KnownClient>,
     calendars: client::Calendars,
     session: SessionSettings,
+    fold: Fold,
 }
+
+/// A session that ends sooner than this is extended before its request goes on: noted in passing, the use could come too late.
+const SOON: Duration = Duration::from_secs(1);
 
 impl Verifier {
     /// One that judges by those settings.
@@ -148,7 +164,7 @@ impl Verifier {
         let clients = settings.clients.iter().map(|client| (client.id.clone(), KnownClient::of_file(client))).collect();
         let formats = settings.clients.iter().map(|client| client.date_format.as_str());
         let calendars = client::Calendars::new(&settings.zone, settings.skew, formats);
-        Self { clients, calendars, session: settings.session }
+        Self { clients, calendars, session: settings.session, fold: settings.fold }
     }
 
     /// How sessions live.
@@ -157,7 +173,7 @@ impl Verifier {
     }
 
     /// Asks the store what the rule needs and judges: client, then signature, then session, whose expiry is pushed forward where
-    /// that is due. A signed body that is still to come gets its end checked.
+    /// that is due. A small body that was signed is asked for and gathered; a longer one gets its end checked.
     pub async fn permit(
         &self,
         case: &Case<'_>,
@@ -166,22 +182,50 @@ impl Verifier {
         clock: &Clock,
     ) -> Result<Permit, Refusal> {
         self.precheck(case)?;
-        let case = &with_body(case, body).await?;
-        let records = self.ask(case, store).await?;
         let now = clock.now();
-        let caller = self.judge_caller(case, records.client.as_ref(), now)?;
-        if let Signed::Right(used) = &caller.signed {
-            used.remember(store).await?;
-        }
-        let (permit, extension) = self.judge_user(case, caller.client, records.session, now)?;
-        if let Signed::Unproved(unproved) = caller.signed {
+        let (caller, found) = self.find(&case.with_body(body), store, now).await?;
+        let unproved = match caller.signed {
+            Signed::Not => None,
+            Signed::Right(used) => used.remember(store).await.map(|()| None)?,
+            Signed::Unproved(unproved) => unproved.settle(body, store, clock).await?,
+        };
+        let (permit, extension) = self.judge_user(case, caller.client, found, now)?;
+        if let Some(unproved) = unproved {
             let late = unproved.check_at_end(body, store, clock, extension);
             return Ok(Permit { late: Some(late), ..permit });
         }
         if let Some(extension) = extension {
             store.extend(extension.hash, extension.life);
+            if permit.session().is_some_and(|live| live.expires.since(now) < SOON) {
+                store.flush().await?;
+            }
         }
         Ok(permit)
+    }
+
+    /// Who calls, and the session that it claims, in one question at most.
+    async fn find(&self, case: &Case<'_>, store: &Store, now: Timestamp) -> Result<(Caller, Option<Found>), Refusal> {
+        let require = case.decided.rule.require;
+        let claimed = claimed_client(case.claims).filter(|_| require.needs_client());
+        let of_file = claimed.as_ref().is_some_and(|id| self.clients.contains_key(id));
+        if require.needs_client() && !of_file {
+            let records = ask(case, claimed.as_ref(), store).await?;
+            let caller = self.judge_caller(case, records.client.as_ref(), now)?;
+            return Ok((caller, records.session));
+        }
+        // A store that is away is no reason to say anything else of a client of the file that does not prove itself, or of a
+        // session that is not even claimed.
+        let caller = self.judge_caller(case, None, now);
+        if matches!(caller, Err(Denial::ClientRefused(_))) {
+            // An unknown client is looked for in the store. So that nobody can tell the two by the time they take, this one is as
+            // well; whatever the store says of it changes nothing.
+            let _ = ask(case, claimed.as_ref(), store).await;
+        }
+        let caller = caller?;
+        if require.needs_user() {
+            session::claimed(&self.session, case.claims)?;
+        }
+        Ok((caller, ask(case, None, store).await?.session))
     }
 
     /// What can be refused without asking anybody.
@@ -199,22 +243,12 @@ impl Verifier {
         Ok(())
     }
 
-    async fn ask(&self, case: &Case<'_>, store: &Store) -> Result<Records, Fault> {
-        let require = case.decided.rule.require;
-        let client = claimed_client(case.claims).filter(|id| require.needs_client() && !self.clients.contains_key(id));
-        let user_token = case.claims.user_token.filter(|_| require.needs_user());
-        let question = Question { client: client.as_ref(), session: user_token.map(|token| store.hash(token)) };
-        if question.client.is_none() && question.session.is_none() {
-            return Ok(Records::default());
-        }
-        store.ask(question).await
-    }
-
     /// Judges who calls and what it signed against what the store knows. Pure.
     ///
     /// An unknown client is judged as well, against a secret that nobody has, signature and all. So unknown client, wrong token
     /// and right token with a wrong signature cost the same computations. Not the same is a client with two live secrets, which
-    /// costs twice as much, and a signature over a body that streams: that is judged at its end, and only for a right token.
+    /// costs twice as much, and a signature over a body that is still to come: nobody is asked for one in vain, so it is judged
+    /// for a right token alone.
     fn judge_caller(&self, case: &Case<'_>, stored: Option<&ClientRecord>, now: Timestamp) -> Result<Caller, Denial> {
         if !case.decided.rule.require.needs_client() {
             return Ok(Caller { client: None, signed: Signed::Not });
@@ -235,7 +269,7 @@ impl Verifier {
             (Some(_), _) => return Err(Denial::ClientRefused(ClientFlaw::Disabled)),
             (None, _) => return Err(Denial::ClientRefused(ClientFlaw::Unknown)),
         };
-        if !client.may_call(endpoint) {
+        if !client.may_call(endpoint, self.fold) {
             return Err(Denial::Denied("the client may not call this endpoint"));
         }
         let rule = &case.decided.rule.signatures;
@@ -301,15 +335,15 @@ fn signed(
     }
 }
 
-/// With the hash of the body, where a signature over it came along: what is small and of known length is gathered for that.
-async fn with_body<'a>(case: &Case<'a>, body: &mut Body) -> Result<Case<'a>, Unreadable> {
-    let over_body = case.claims.sign.and_then(signature::algorithm_of) == Some(Algorithm::HmacSha256);
-    if !over_body || !case.decided.rule.require.needs_client() {
-        return Ok(*case);
+/// One question: about a registered client, and the session that the rule needs.
+async fn ask(case: &Case<'_>, client: Option<&ClientId>, store: &Store) -> Result<Records, Fault> {
+    let user_token = case.claims.user_token.filter(|_| case.decided.rule.require.needs_user());
+    let session = user_token.map(|token| store.hashes(token)).unwrap_or_default();
+    let question = Question { client, session: &session };
+    if question.client.is_none() && question.session.is_empty() {
+        return Ok(Records::default());
     }
-    body.settle().await?;
-    let request = signature::Request { body: signature::body_hash(body), ..case.request };
-    Ok(Case { request, ..*case })
+    store.ask(question).await
 }
 
 fn claimed_client(claims: &Claims<'_>) -> Option<ClientId> {

@@ -103,8 +103,8 @@ fn admin(file: &File, faults: &mut Faults) -> Option<admin::Settings> {
     if port != Some("0") && file.listen.0.contains(&file.admin.listen) {
         faults.add("admin.listen", "is an address of `listen`; operators need one of their own");
     }
-    let token = secrets::optional(file.admin.token.as_ref(), "admin.token", faults);
-    Some(admin::Settings { listen: listen?, token: token? })
+    let tokens = secrets::list(&file.admin.token, "admin.token", 2, faults);
+    Some(admin::Settings { listen: listen?, tokens: tokens? })
 }
 
 fn verify(file: &File, faults: &mut Faults) -> Option<verify::Settings> {
@@ -118,7 +118,13 @@ fn verify(file: &File, faults: &mut Faults) -> Option<verify::Settings> {
         faults.add("time.skew", "must be 12h or less: with more, tokens of any day would do");
     }
     let session = session::settings(&file.session, faults);
-    Some(verify::Settings { clients: clients?, zone: zone?, skew: file.time.skew.0, session: session? })
+    Some(verify::Settings {
+        clients: clients?,
+        zone: zone?,
+        skew: file.time.skew.0,
+        session: session?,
+        fold: endpoint::fold(file),
+    })
 }
 
 fn body_limits(file: &File, faults: &mut Faults) -> Option<body::Limits> {

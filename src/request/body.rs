@@ -57,19 +57,12 @@ impl Body {
         }
     }
 
-    /// Gathers a body that is known to be no longer than `limits.form`, so that it can be judged before any of it is passed on.
+    /// Gathers a body that is still to come, so that it can be judged before any of it is passed on, unless it is longer than
+    /// `limits.form`.
     pub async fn settle(&mut self) -> Result<(), Unreadable> {
         let Self::Streaming(streaming) = self else { return Ok(()) };
-        if streaming.received > 0 || streaming.length.is_none_or(|length| length > streaming.limits.form) {
-            return Ok(());
-        }
-        let Self::Streaming(streaming) = std::mem::replace(self, Self::Empty) else { return Ok(()) };
         let limit = streaming.limits.form;
-        *self = match streaming.gather(limit).await? {
-            Ok(bytes) => Self::Gathered(bytes),
-            Err(streaming) => Self::Streaming(Box::new(streaming)),
-        };
-        Ok(())
+        self.gather(limit).await
     }
 
     /// Lets the last bytes of a body that is still to come pass only when `check` has said so.
@@ -88,28 +81,30 @@ impl Body {
         }
     }
 
-    /// Lowers the bound of the whole body to a rule's `max_body`; an error where it is known to be larger.
+    /// Sets the bound of the whole body; an error where it is known to be larger.
     pub fn limit_to(&mut self, limit: u64) -> Result<(), Unreadable> {
         let known = match self {
             Self::Empty => Some(0),
             Self::Gathered(bytes) => Some(bytes.len() as u64),
             Self::Streaming(streaming) => {
-                streaming.limits.body = streaming.limits.body.min(limit);
+                streaming.limits.body = limit;
                 Some(streaming.length.unwrap_or(streaming.received))
             }
         };
         if known.is_some_and(|known| known > limit) { Err(too_large(limit)) } else { Ok(()) }
     }
-}
 
-/// Gathers a body up to `limit` bytes. `Ok(Err(streaming))` where it is longer: everything read so far comes first from there.
-pub async fn gather(
-    rest: Incoming,
-    framing: Framing,
-    limit: u64,
-    limits: Limits,
-) -> Result<Result<Bytes, Streaming>, Unreadable> {
-    Streaming::new(rest, framing, limits)?.gather(limit).await
+    /// Gathers a body that is still to come, unless it is longer than `limit` bytes: then it streams on, with nothing lost.
+    pub async fn gather(&mut self, limit: u64) -> Result<(), Unreadable> {
+        *self = match std::mem::replace(self, Self::Empty) {
+            Self::Streaming(streaming) => match streaming.gather(limit).await? {
+                Ok(bytes) => Self::Gathered(bytes),
+                Err(longer) => Self::Streaming(Box::new(longer)),
+            },
+            other => other,
+        };
+        Ok(())
+    }
 }
 
 /// A body that is still to come, with its bounds kept.
@@ -156,10 +151,8 @@ impl Streaming {
     }
 
     /// Has a scan watch the body on its way, from its first byte.
-    #[must_use]
-    pub fn watched_by(mut self, scan: Scan) -> Self {
+    pub fn watch_with(&mut self, scan: Scan) {
         self.watch = Some(Watch { scan, held: Held::default() });
-        self
     }
 
     /// The whole length, where known.
@@ -167,9 +160,11 @@ impl Streaming {
         self.length
     }
 
-    /// Gathers the body up to `limit` bytes; gives it back where it is longer, with nothing lost.
+    /// Gathers the body up to `limit` bytes; gives it back where it is longer, or was when it was gathered before, or where its
+    /// end is to be checked, with nothing lost.
     pub async fn gather(mut self, limit: u64) -> Result<Result<Bytes, Self>, Unreadable> {
-        if self.length.is_some_and(|length| length > limit) {
+        let known_to_be_longer = self.length.is_some_and(|length| length > limit) || !self.early.is_empty();
+        if known_to_be_longer || self.end.is_some() {
             return Ok(Err(self));
         }
         let mut whole = Gathering::with_room(self.length.unwrap_or_default());

@@ -1,5 +1,7 @@
 //! Names and values as they lie in a store: which key a thing stands under, and its record sealed under that key's name.
 
+use sha2::{Digest, Sha256};
+
 use crate::ids::{ClientId, TokenHash, UserId};
 
 use super::record::{ClientRecord, SessionRecord};
@@ -15,12 +17,22 @@ pub(super) struct Codec {
 
 impl Codec {
     pub(super) fn new(settings: &Settings) -> Self {
-        Self { prefix: settings.prefix.clone(), seal: Seal::new(settings.key.as_ref()) }
+        Self { prefix: settings.prefix.clone(), seal: Seal::new(&settings.keys) }
     }
 
-    /// The keyed hash under which a token's session stands.
+    /// The keyed hash that a token's session is written under.
     pub(super) fn hash(&self, token: &[u8]) -> TokenHash {
         self.seal.hash(token)
+    }
+
+    /// The hashes that it may stand under, that one first.
+    pub(super) fn hashes(&self, token: &[u8]) -> Vec<TokenHash> {
+        self.seal.hashes(token)
+    }
+
+    /// Whether a stored value would be written under another key today.
+    pub(super) fn is_outdated(&self, stored: &[u8]) -> bool {
+        self.seal.is_outdated(stored)
     }
 
     /// Key of a session.
@@ -38,10 +50,11 @@ impl Codec {
         self.client_prefix() + id.as_str()
     }
 
-    /// The keyed hash under which something that a client signed with is remembered.
-    pub(super) fn mark(&self, client: &ClientId, what: &[u8]) -> TokenHash {
+    /// The hash under which something that a client signed with is remembered. It opens nothing, so no key is needed, and a
+    /// `store.key` that is being replaced changes nothing.
+    pub(super) fn mark(client: &ClientId, what: &[u8]) -> TokenHash {
         // An id holds no control character, so the NUL tells where it ends.
-        self.seal.hash(&[client.as_str().as_bytes(), what].join(&0))
+        TokenHash::new(Sha256::digest([client.as_str().as_bytes(), what].join(&0)).into())
     }
 
     /// Key of a nonce or signature that was used.

@@ -15,7 +15,6 @@ use super::codec::Codec;
 use super::record::{Ending, HeldCookie};
 use super::{Fault, Found, Live, Question, Records, TOMBSTONE_LIFE};
 
-pub(super) use admission::Login;
 use answers::Answers;
 use extensions::Extensions;
 use link::Link;
@@ -62,9 +61,7 @@ impl Redis {
         if let Some(id) = question.client {
             commands.cmd("GET").arg(self.codec.client_key(id));
         }
-        if let Some(hash) = question.session {
-            self.look_up(&mut commands, hash);
-        }
+        question.session.iter().for_each(|hash| self.look_up(&mut commands, *hash));
         if commands.is_empty() {
             return Ok(Records::default());
         }
@@ -73,10 +70,11 @@ impl Redis {
             Some(id) => answers.bytes()?.map(|stored| self.codec.open_client(id, stored)).transpose()?,
             None => None,
         };
-        let session = match question.session {
-            Some(hash) => self.found(hash, &mut answers)?,
-            None => None,
-        };
+        let mut session = None;
+        for hash in question.session {
+            let found = self.found(*hash, &mut answers)?;
+            session = session.or(found);
+        }
         Ok(Records { client, session })
     }
 
@@ -196,7 +194,10 @@ impl Redis {
     }
 
     pub(super) async fn end(&self, hash: TokenHash, ending: Ending) -> Result<bool, Fault> {
-        let deadline = self.link.deadline();
+        self.end_by(hash, ending, self.link.deadline()).await
+    }
+
+    async fn end_by(&self, hash: TokenHash, ending: Ending, deadline: Instant) -> Result<bool, Fault> {
         let mut commands = Pipeline::new();
         self.end_one(&mut commands, hash, ending);
         let Some(stored) = self.link.exchange(&commands, deadline).await?.bytes()? else { return Ok(false) };

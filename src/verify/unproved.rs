@@ -13,7 +13,7 @@ use crate::store::{Remembered, Store};
 use crate::verify::Refusal;
 use crate::verify::denial::Denial;
 use crate::verify::session::Extension;
-use crate::verify::signature::{Attempt, BodyHash, UPLOAD};
+use crate::verify::signature::{Attempt, BodyHash, UPLOAD, body_hash};
 
 /// A signature that fits nothing.
 pub(super) const WRONG_SIGNATURE: Denial = Denial::SignRefused("the signature is wrong");
@@ -69,6 +69,15 @@ pub struct Withdrawn {
 pub(super) type Late = Arc<OnceLock<Withdrawn>>;
 
 impl Unproved {
+    /// Proves it over a body that is small enough to be gathered first; gives it back where the body is longer.
+    pub(super) async fn settle(self, body: &mut Body, store: &Store, clock: &Clock) -> Result<Option<Self>, Refusal> {
+        body.settle().await?;
+        match body_hash(body) {
+            None => Ok(Some(self)),
+            Some(hash) => self.prove(hash, store, clock.now(), Duration::ZERO).await.map(|()| None),
+        }
+    }
+
     /// Has the body hold its end back until the signature has proved right; the session is used only then.
     pub(super) fn check_at_end(
         self,
@@ -81,7 +90,7 @@ impl Unproved {
         let (told, store, clock) = (Arc::clone(&late), store.clone(), clock.clone());
         body.check_end(Box::new(move |hash| {
             Box::pin(async move {
-                let refusal = match self.prove(hash, &store, clock.now()).await {
+                let refusal = match self.prove(hash, &store, clock.now(), UPLOAD).await {
                     Ok(()) => None,
                     Err(refusal) => Some(Withdrawn { refusal, body: hash }),
                 };
@@ -99,14 +108,15 @@ impl Unproved {
         late
     }
 
-    async fn prove(self, hash: BodyHash, store: &Store, now: Timestamp) -> Result<(), Refusal> {
-        if now.since(self.made) > self.window + UPLOAD {
+    /// Until `late` after its window a body may end; what was used is remembered so much longer.
+    async fn prove(self, hash: BodyHash, store: &Store, now: Timestamp, late: Duration) -> Result<(), Refusal> {
+        if now.as_secs().saturating_sub(self.made.as_secs()) > (self.window + late).as_secs() {
             return Err(Denial::SignExpired.into());
         }
         if !self.attempt.fits_with(hash, self.secrets.iter().map(Secret::expose)) {
             return Err(WRONG_SIGNATURE.into());
         }
-        let life = self.used.life + UPLOAD;
+        let life = self.used.life + late;
         Use { life, ..self.used }.remember(store).await
     }
 }
