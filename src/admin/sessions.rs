@@ -12,6 +12,7 @@ use crate::admin::{Parts, clients};
 use crate::ids::{ClientId, UserId};
 use crate::login::issue::{self, NewSession, NotIssued};
 use crate::request::MAX_USER_AGENT;
+use crate::secret::Secret;
 use crate::store::{Ending, Live};
 use crate::verify::SessionSettings;
 
@@ -37,8 +38,15 @@ pub(super) async fn issue(parts: &Parts, user: &str, body: &Bytes) -> Result<Res
     let user = user_id(user)?;
     let new: New = answer::parse(body)?;
     let (ip, user_agent) = place(&new, &parts.session)?;
-    let client = known_client(parts, new.client_id.as_deref()).await?;
-    let new = NewSession { client, ip, user_agent, holds_cookies: parts.holds_cookies, ..NewSession::of(user.clone()) };
+    let (client, client_secret) = known_client(parts, new.client_id.as_deref()).await?.unzip();
+    let new = NewSession {
+        client,
+        client_secret,
+        ip,
+        user_agent,
+        holds_cookies: parts.holds_cookies,
+        ..NewSession::of(user.clone())
+    };
     let issued = issue::issue(&parts.store, &parts.clock, &parts.session, new).await?;
     tracing::info!(user_id = %user, session = %issued.session, "session issued by an operator");
     let token =
@@ -70,13 +78,14 @@ fn place(new: &New, settings: &SessionSettings) -> Result<(String, String), Prob
     }
 }
 
-async fn known_client(parts: &Parts, id: Option<&str>) -> Result<Option<ClientId>, Problem> {
+/// The client that was named, and its newest secret.
+async fn known_client(parts: &Parts, id: Option<&str>) -> Result<Option<(ClientId, Secret)>, Problem> {
     let Some(id) = id else { return Ok(None) };
     let id = clients::client_id(id)?;
-    if !clients::is_known(parts, &id).await? {
-        return Err(Problem::not_found(format!("client_id: there is no client `{id}`")));
+    match clients::newest_secret(parts, &id).await? {
+        Some(secret) => Ok(Some((id, secret))),
+        None => Err(Problem::not_found(format!("client_id: there is no client `{id}`"))),
     }
-    Ok(Some(id))
 }
 
 /// Ends every session of a user.
@@ -123,6 +132,9 @@ impl From<NotIssued> for Problem {
         match why {
             NotIssued::Full => Self::conflict("the user holds as many sessions as `session.per_user` allows"),
             NotIssued::NoRandom(why) => Self::unavailable(why),
+            NotIssued::NoSecret => {
+                Self::bad("client_id: is needed, because `session.sealed` seals tokens under its secret")
+            }
             NotIssued::Store(fault) => fault.into(),
         }
     }

@@ -136,6 +136,20 @@ impl Reserved {
             None => Ok(()),
         }
     }
+
+    /// Where the name of a token or a signature ends that stands as a whole word in `text`, as it would before its value in a
+    /// path. `sign` is an ordinary word as well, so it counts before something as long as a hash only.
+    pub fn token_in(&self, text: &[u8]) -> Option<usize> {
+        let ends = self.names.iter().filter_map(|name| {
+            let least = match name.header? {
+                "X-Api-Token" | "X-User-Token" => 1,
+                "X-Sign" => 33,
+                _ => return None,
+            };
+            check::word_end(text, &name.name).filter(|end| text.len() >= end + least)
+        });
+        ends.min()
+    }
 }
 
 /// The token of an `Authorization: Bearer` header; `None` for other schemes.
