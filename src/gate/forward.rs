@@ -48,7 +48,8 @@ impl Gate {
         let load = Load {
             permit: passage.permit,
             cookies: if held { Some(self.held_cookies(passage)) } else { None },
-            drop_authorization: passage.claims.by_authorization
+            // Without a session it may be the application's own, as on public pages.
+            drop_authorization: (passage.claims.by_authorization && self.settings.forward.hide_credentials)
                 || passage.permit.session().is_some()
                 || login.is_some(),
             plain_reply: login.is_some(),
@@ -100,6 +101,7 @@ impl Gate {
             idempotent: matches!(method, "GET" | "HEAD" | "PUT" | "DELETE" | "OPTIONS"),
             body: headers::body(body, inbound.head.header("Content-Type"), &self.settings.forward),
             response_timeout: load.rule.and_then(|rule| rule.response_timeout),
+            interim: note.interim.clone(),
         };
         let started = Instant::now();
         let response = self.upstream.send(outgoing).await;
@@ -162,18 +164,23 @@ impl Gate {
             claims: passage.claims,
             data_key: &self.settings.reply.keys.data,
         };
-        let desk = Desk { store: &self.store, clock: &self.clock, sessions: self.verifier.session_settings() };
+        let desk = Desk {
+            store: &self.store,
+            clock: &self.clock,
+            sessions: self.verifier.session_settings(),
+            patience: passage.rule.response_timeout.unwrap_or(self.settings.upstream.response_timeout),
+        };
         match login::watch(&desk, &attempt, response).await? {
             Watched::Failed(_) if rule.failed_envelope => {
                 Err(Refusal::new(Reason::LoginFailed, "the application refused the login"))
             }
             Watched::Failed(response) => Ok(self.finish(passage.inbound, response.map(Body::own), note)),
-            Watched::Merged(user, response) => {
-                note.identity.user = Some(user);
+            Watched::Merged(user, session, response) => {
+                note.logged_in(user, session);
                 Ok(self.finish(passage.inbound, response.map(Body::own), note))
             }
-            Watched::Envelope(user, data) => {
-                note.identity.user = Some(user);
+            Watched::Envelope(user, session, data) => {
+                note.logged_in(user, session);
                 let message = self.settings.reply.logged_in(note.asked().accept_language);
                 Ok(self.envelope(message, data, note.asked()))
             }

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::gate::{Arrived, redact};
-use crate::ids::RequestId;
+use crate::ids::{RequestId, SessionId, UserId};
 use crate::reply::{Asked, Refusal};
 use crate::request::address::Origin;
 use crate::request::head::Head;
 use crate::request::reserved::Reserved;
 use crate::telemetry::{Outcome, Verdict};
+use crate::upstream::Interim;
 use crate::verify::Identity;
 
 /// Filled in as the walk goes.
@@ -24,6 +25,8 @@ pub(super) struct Note {
     path: String,
     accept_language: Option<Vec<u8>>,
     is_head: bool,
+    /// Where interim replies go, about which nobody decides anything.
+    pub(super) interim: Interim,
     pub(super) rule: Option<Arc<str>>,
     pub(super) identity: Identity,
     pub(super) upstream: Option<Duration>,
@@ -41,6 +44,7 @@ impl Note {
             path: String::new(),
             accept_language: None,
             is_head: false,
+            interim: arrived.interim.clone(),
             rule: None,
             identity: Identity::default(),
             upstream: None,
@@ -56,6 +60,12 @@ impl Note {
         self.path = redact::target(head.target(), reserved);
         self.accept_language = head.header("Accept-Language").map(<[u8]>::to_vec);
         self.is_head = head.method() == "HEAD";
+    }
+
+    /// It made a session.
+    pub(super) fn logged_in(&mut self, user: UserId, session: SessionId) {
+        self.identity.user = Some(user);
+        self.identity.session = Some(session);
     }
 
     /// It was refused, or our side failed.
