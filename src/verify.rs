@@ -66,6 +66,7 @@ pub struct Identity {
 #[derive(Debug)]
 pub struct Permit {
     identity: Identity,
+    client_secret: Option<Secret>,
     session: Option<Live>,
     late: Option<Late>,
 }
@@ -74,6 +75,11 @@ impl Permit {
     /// Who asks.
     pub fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    /// The secret by which the client proved itself: while it is being rotated, the one of the two that the caller knows.
+    pub fn client_secret(&self) -> Option<&Secret> {
+        self.client_secret.as_ref()
     }
 
     /// The session that was used.
@@ -89,7 +95,7 @@ impl Permit {
 
     /// What `mode: observe` forwards: a request that proved nothing.
     pub fn observed() -> Self {
-        Self { identity: Identity::default(), session: None, late: None }
+        Self { identity: Identity::default(), client_secret: None, session: None, late: None }
     }
 }
 
@@ -189,7 +195,7 @@ impl Verifier {
             Signed::Right(used) => used.remember(store).await.map(|()| None)?,
             Signed::Unproved(unproved) => unproved.settle(body, store, clock).await?,
         };
-        let (permit, extension) = self.judge_user(case, caller.client, found, now)?;
+        let (permit, extension) = self.judge_user(case, (caller.client, caller.secret), found, now)?;
         if let Some(unproved) = unproved {
             let late = unproved.check_at_end(body, store, clock, extension);
             return Ok(Permit { late: Some(late), ..permit });
@@ -251,7 +257,7 @@ impl Verifier {
     /// for a right token alone.
     fn judge_caller(&self, case: &Case<'_>, stored: Option<&ClientRecord>, now: Timestamp) -> Result<Caller, Denial> {
         if !case.decided.rule.require.needs_client() {
-            return Ok(Caller { client: None, signed: Signed::Not });
+            return Ok(Caller { client: None, secret: None, signed: Signed::Not });
         }
         let endpoint = case.decided.endpoint.as_ref().ok_or(Denial::EndpointUnknown)?;
         let token = case.claims.api_token.ok_or(Denial::ClientMissing("api_token"))?;
@@ -260,14 +266,16 @@ impl Verifier {
         let known = claimed.as_ref().and_then(|id| self.clients.get(id)).or(stored.as_ref());
         let nobody = KnownClient::nobody();
         let secrets = known.unwrap_or(&nobody).live_secrets(now);
-        let proves = known.unwrap_or(&nobody).proves(token, endpoint, &self.calendars, (now, &secrets));
+        let proved = known.unwrap_or(&nobody).proved(token, endpoint, &self.calendars, (now, &secrets)).cloned();
         let attempt = Attempt::of(case.request, case.claims);
         let fits = attempt.as_ref().and_then(|attempt| attempt.fits(secrets.iter().map(Secret::expose)));
-        let (client, id) = match (known, claimed) {
-            (Some(client), Some(id)) if client.enabled && proves => (client, id),
-            (Some(client), Some(_)) if client.enabled => return Err(Denial::ClientRefused(ClientFlaw::WrongToken)),
-            (Some(_), _) => return Err(Denial::ClientRefused(ClientFlaw::Disabled)),
-            (None, _) => return Err(Denial::ClientRefused(ClientFlaw::Unknown)),
+        let (client, id, secret) = match (known, claimed, proved) {
+            (Some(client), Some(id), Some(secret)) if client.enabled => (client, id, secret),
+            (Some(client), Some(_), None) if client.enabled => {
+                return Err(Denial::ClientRefused(ClientFlaw::WrongToken));
+            }
+            (Some(_), _, _) => return Err(Denial::ClientRefused(ClientFlaw::Disabled)),
+            (None, _, _) => return Err(Denial::ClientRefused(ClientFlaw::Unknown)),
         };
         if !client.may_call(endpoint, self.fold) {
             return Err(Denial::Denied("the client may not call this endpoint"));
@@ -277,26 +285,26 @@ impl Verifier {
             None => Signed::Not,
             Some(terms) => signed(&id, rule, terms, (attempt, fits), secrets)?,
         };
-        Ok(Caller { client: Some(id), signed })
+        Ok(Caller { client: Some(id), secret: Some(secret), signed })
     }
 
     /// Judges the session. Pure.
     fn judge_user(
         &self,
         case: &Case<'_>,
-        client: Option<ClientId>,
+        (client, client_secret): (Option<ClientId>, Option<Secret>),
         found: Option<Found>,
         now: Timestamp,
     ) -> Result<(Permit, Option<Extension>), Denial> {
         let mut identity = Identity { client, ..Identity::default() };
         if !case.decided.rule.require.needs_user() {
-            return Ok((Permit { identity, session: None, late: None }, None));
+            return Ok((Permit { identity, client_secret, session: None, late: None }, None));
         }
         let live = session::judge(&self.session, case, found, identity.client.as_ref(), now)?;
         identity.user = Some(live.record.user.clone());
         identity.session = Some(live.record.id.clone());
         let extension = if case.decided.rule.extend { self.session.extension(&live, now) } else { None };
-        Ok((Permit { identity, session: Some(live), late: None }, extension))
+        Ok((Permit { identity, client_secret, session: Some(live), late: None }, extension))
     }
 }
 
@@ -304,6 +312,8 @@ impl Verifier {
 #[derive(Debug)]
 struct Caller {
     client: Option<ClientId>,
+    /// The secret by which it proved itself.
+    secret: Option<Secret>,
     signed: Signed,
 }
 

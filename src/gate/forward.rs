@@ -6,8 +6,9 @@ use http::{HeaderMap, Response};
 
 use crate::credentials::Claims;
 use crate::gate::note::Note;
-use crate::gate::{Gate, is_public, replies};
-use crate::login::{self, Attempt, Desk, Watched, jar, judged};
+use crate::gate::{Gate, is_public, location, replies};
+use crate::login::{self, Attempt, Desk, Pages, Watched, jar, judged};
+use crate::policy::login_rule::LoginRule;
 use crate::policy::rule::{Logout, Rule};
 use crate::reply::{Body, Reason, Refusal};
 use crate::request::{Inbound, Unreadable, body};
@@ -49,7 +50,8 @@ impl Gate {
             permit: passage.permit,
             claims: passage.claims,
             cookies: if held { Some(self.held_cookies(passage)) } else { None },
-            drop_authorization: passage.claims.by_authorization
+            // Without a session it may be the application's own, as on public pages.
+            drop_authorization: (passage.claims.by_authorization && self.settings.forward.hide_credentials)
                 || passage.permit.session().is_some()
                 || login.is_some(),
             plain_reply: login.is_some(),
@@ -57,7 +59,7 @@ impl Gate {
         };
         let response = self.send(passage.inbound, body, &load, note).await?;
         let mut response = match login {
-            Some(rule) => return self.watch_login(passage, rule, response, note).await,
+            Some(rule) => return self.watch_login((passage, &load), rule, response, note).await,
             None => response,
         };
         if let Some(live) = passage.permit.session() {
@@ -100,15 +102,7 @@ impl Gate {
         note: &mut Note,
     ) -> Result<Response<ResponseBody>, Refusal> {
         let traceparent = replies::traceparent(inbound.head.header("traceparent"));
-        let context = Context {
-            identity: load.permit.identity(),
-            request_id: &note.request_id,
-            now: self.clock.now(),
-            cookies: load.cookies.as_deref(),
-            drop_authorization: load.drop_authorization,
-            plain_reply: load.plain_reply,
-            traceparent: &traceparent,
-        };
+        let context = self.context(load, note, &traceparent);
         let method = inbound.head.method();
         let outgoing = Outgoing {
             head: headers::head(inbound, &context, &self.settings.forward),
@@ -116,6 +110,7 @@ impl Gate {
             idempotent: matches!(method, "GET" | "HEAD" | "PUT" | "DELETE" | "OPTIONS"),
             body: headers::body(body, inbound.head.header("Content-Type"), &self.settings.forward),
             response_timeout: load.rule.and_then(|rule| rule.response_timeout),
+            interim: note.interim.clone(),
         };
         let started = Instant::now();
         let response = self.upstream.send(outgoing).await;
@@ -145,6 +140,18 @@ impl Gate {
         }
     }
 
+    fn context<'a>(&self, load: &'a Load<'_>, note: &'a Note, traceparent: &'a str) -> Context<'a> {
+        Context {
+            identity: load.permit.identity(),
+            request_id: &note.request_id,
+            now: self.clock.now(),
+            cookies: load.cookies.as_deref(),
+            drop_authorization: load.drop_authorization,
+            plain_reply: load.plain_reply,
+            traceparent,
+        }
+    }
+
     /// Whether this request's cookies are the gate's business: the client's own do not pass then.
     fn holds(&self, passage: &Passage<'_>) -> bool {
         match (&passage.rule.login, passage.permit.session()) {
@@ -167,30 +174,44 @@ impl Gate {
 
     async fn watch_login(
         &self,
-        passage: &Passage<'_>,
-        rule: &crate::policy::login_rule::LoginRule,
+        (passage, load): (&Passage<'_>, &Load<'_>),
+        rule: &LoginRule,
         response: Response<ResponseBody>,
         note: &mut Note,
     ) -> Result<Response<Body>, Refusal> {
+        let traceparent = replies::traceparent(passage.inbound.head.header("traceparent"));
+        let pages = Pages {
+            upstream: &self.upstream,
+            settings: &self.settings.forward,
+            context: self.context(load, note, &traceparent),
+            response_timeout: passage.rule.response_timeout,
+        };
         let attempt = Attempt {
+            pages,
             rule,
             inbound: passage.inbound,
             client: passage.permit.identity().client.as_ref(),
+            client_secret: passage.permit.client_secret(),
             claims: passage.claims,
             data_key: &self.settings.reply.keys.data,
         };
-        let desk = Desk { store: &self.store, clock: &self.clock, sessions: self.verifier.session_settings() };
+        let desk = Desk {
+            store: &self.store,
+            clock: &self.clock,
+            sessions: self.verifier.session_settings(),
+            patience: passage.rule.response_timeout.unwrap_or(self.settings.upstream.response_timeout),
+        };
         match login::watch(&desk, &attempt, response).await? {
             Watched::Failed(_) if rule.failed_envelope => {
                 Err(Refusal::new(Reason::LoginFailed, "the application refused the login"))
             }
             Watched::Failed(response) => Ok(self.finish(passage.inbound, response.map(Body::own), note)),
-            Watched::Merged(user, response) => {
-                note.identity.user = Some(user);
+            Watched::Merged(user, session, response) => {
+                note.logged_in(user, session);
                 Ok(self.finish(passage.inbound, response.map(Body::own), note))
             }
-            Watched::Envelope(user, data) => {
-                note.identity.user = Some(user);
+            Watched::Envelope(user, session, data) => {
+                note.logged_in(user, session);
                 let message = self.settings.reply.logged_in(note.asked().accept_language);
                 Ok(self.envelope(message, data, note.asked()))
             }
@@ -213,7 +234,8 @@ impl Gate {
         }
         if live.record.holds_cookies {
             // The request was done and its answer is right; only the cookies could not be kept.
-            if let Err(fault) = self.store.change_jar(live.hash, &|jar| jar::apply(jar, &changes, now)).await {
+            let apply = |jar: &mut Vec<_>| jar::apply(jar, &changes, now);
+            if let Err(fault) = self.store.change_jar(live.hash, &live.record.id, &apply).await {
                 tracing::warn!(%fault, "cookies of the application could not be kept");
             }
         }
@@ -234,7 +256,7 @@ impl Gate {
 
     /// What every answer of the application gets on its way out.
     fn finish(&self, inbound: &Inbound, mut response: Response<Body>, note: &Note) -> Response<Body> {
-        replies::rewrite_location(response.headers_mut(), &inbound.origin, &self.settings.forward);
+        location::rewrite(response.headers_mut(), inbound.head.host(), &inbound.origin, &self.settings.forward);
         replies::put_request_id(response.headers_mut(), &note.request_id);
         response
     }

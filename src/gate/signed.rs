@@ -3,7 +3,8 @@
 use tracing::Level;
 
 use crate::credentials::{self, Claims};
-use crate::gate::note::{self, Note};
+use crate::gate::note::Note;
+use crate::gate::redact;
 use crate::gate::{Gate, Settings};
 use crate::reply::{Reason, Refusal};
 use crate::request::Inbound;
@@ -46,6 +47,6 @@ impl Settings {
         let names = &self.credentials.names;
         let token = [&names.api_token, &names.user_token, &names.sign].into_iter().any(|token| token == name);
         let of_login = self.reading.reserved.find(name).is_some_and(|name| name.kind == Kind::LoginField);
-        token || of_login || note::is_password(name)
+        token || of_login || redact::tells_of_a_secret(name)
     }
 }

@@ -96,22 +96,22 @@ impl KnownClient {
 
     /// The secrets that count now.
     pub(super) fn live_secrets(&self, now: Timestamp) -> Vec<Secret> {
-        let live = self.secrets.iter().filter(|secret| secret.until.is_none_or(|until| now < until));
-        live.map(|live| live.secret.clone()).collect()
+        self.secrets.iter().filter(|live| live.counts(now)).map(|live| live.secret.clone()).collect()
     }
 
-    pub(super) fn proves(
+    /// The one of these secrets that made this token; `None` where none did. Every one of them is tried.
+    pub(super) fn proved<'a>(
         &self,
         token: &[u8],
         endpoint: &Endpoint,
         calendars: &Calendars,
-        (now, secrets): (Timestamp, &[Secret]),
-    ) -> bool {
-        let secrets: Vec<&[u8]> = secrets.iter().map(Secret::expose).collect();
-        calendars.get(&self.date_format).is_some_and(|calendar| {
-            calendar.at(now, |dates| {
-                let claim = Claim { algorithms: &self.algorithms, recipe: &self.recipe, endpoint, dates };
-                proves(token, &claim, &secrets)
+        (now, secrets): (Timestamp, &'a [Secret]),
+    ) -> Option<&'a Secret> {
+        calendars.get(&self.date_format)?.at(now, |dates| {
+            let claim = Claim { algorithms: &self.algorithms, recipe: &self.recipe, endpoint, dates };
+            secrets.iter().fold(None, |proved, secret| {
+                let fits = proves(token, &claim, &[secret.expose()]);
+                proved.or(fits.then_some(secret))
             })
         })
     }

@@ -44,6 +44,7 @@ fn session_settings() -> SessionSettings {
         bind_ip: false,
         bind_user_agent: false,
         user_id_required: true,
+        sealed: false,
     }
 }
 
@@ -155,7 +156,7 @@ impl Trial {
         let verifier = Verifier::new(&settings(self.settings));
         verifier.precheck(&case)?;
         let caller = verifier.judge_caller(&case, self.client.as_ref(), NOW)?;
-        let (permit, extension) = verifier.judge_user(&case, caller.client, self.session, NOW)?;
+        let (permit, extension) = verifier.judge_user(&case, (caller.client, caller.secret), self.session, NOW)?;
         Ok((permit, extension, caller.signed))
     }
 
