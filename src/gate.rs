@@ -23,7 +23,7 @@ use crate::request::{Inbound, Unreadable};
 use crate::store::Store;
 use crate::telemetry::AccessLog;
 use crate::upstream::{self, Upstream};
-use crate::verify::{self, Case, Permit, Verifier};
+use crate::verify::{self, Case, Excess, Permit, Verifier};
 
 pub mod explain;
 mod forward;
@@ -155,7 +155,7 @@ impl Gate {
             Ok(decided) => {
                 note.rule = Some(decided.rule.name.clone());
                 bound_body(&mut body, decided.rule)?;
-                self.permit(&inbound, &claims, &decided).await.map(|permit| (decided, permit))
+                self.permit(&inbound, &claims, &decided, note).await.map(|permit| (decided, permit))
             }
             Err(refusal) => Err(refusal),
         };
@@ -174,10 +174,24 @@ impl Gate {
         }
     }
 
-    async fn permit(&self, inbound: &Inbound, claims: &Claims<'_>, decided: &Decided<'_>) -> Result<Permit, Refusal> {
-        let ip = inbound.origin.ip.to_string();
-        let case = Case { decided, claims, ip: &ip, user_agent: inbound.user_agent() };
-        Ok(self.verifier.permit(&case, &self.store, self.clock.now()).await?)
+    async fn permit(
+        &self,
+        inbound: &Inbound,
+        claims: &Claims<'_>,
+        decided: &Decided<'_>,
+        note: &mut Note,
+    ) -> Result<Permit, Refusal> {
+        let (address, ip) = (inbound.origin.ip, inbound.origin.ip.to_string());
+        let case = Case { decided, claims, address, ip: &ip, user_agent: inbound.user_agent() };
+        let mut excess = match self.settings.mode {
+            Mode::Enforce => Excess::refused(),
+            Mode::Observe => Excess::observed(),
+        };
+        let permit = self.verifier.permit(&case, &self.store, self.clock.now(), &mut excess).await;
+        if let Some(denial) = excess.noted() {
+            note.observed(&denial.into());
+        }
+        Ok(permit?)
     }
 
     /// Whether `mode: observe` forwards what this refusal would stop. What cannot be read in one way only, and what is too

@@ -3,6 +3,7 @@
 //! One question to the store, then [`judge`](Verifier::judge): pure, so that it can be tested as a table.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,17 +12,22 @@ use jiff::tz::TimeZone;
 use crate::clock::Timestamp;
 use crate::credentials::Claims;
 use crate::ids::{ClientId, SessionId, UserId};
-use crate::policy::Decided;
+use crate::policy::{Decided, Requirement};
+use crate::store::counting::{Counted, Tally};
 use crate::store::record::{Algorithm, ClientRecord, LiveSecret};
 use crate::store::{Fault, Live, Question, Records, Store};
 
 pub mod client;
 pub mod client_token;
 pub mod denial;
+pub mod limits;
+pub mod lockout;
 pub mod session;
 
 pub use client::{FileClient, KnownClient};
 pub use denial::{ClientFlaw, Denial, SessionFlaw};
+pub use limits::Excess;
+pub use lockout::LoginTry;
 pub use session::{Extension, SessionSettings};
 
 /// How claims are judged.
@@ -35,6 +41,8 @@ pub struct Settings {
     pub skew: Duration,
     /// `session`
     pub session: SessionSettings,
+    /// `limits`
+    pub limits: limits::Settings,
 }
 
 /// Who asks, as proved.
@@ -100,7 +108,9 @@ pub struct Case<'a> {
     pub decided: &'a Decided<'a>,
     /// What the caller says.
     pub claims: &'a Claims<'a>,
-    /// The caller's address, for sessions bound to it.
+    /// The caller's address, for limits.
+    pub address: IpAddr,
+    /// The same as text, for sessions bound to it.
     pub ip: &'a str,
     /// The caller's User-Agent, likewise.
     pub user_agent: &'a str,
@@ -112,6 +122,7 @@ pub struct Verifier {
     clients: HashMap<ClientId, KnownClient>,
     calendars: client::Calendars,
     session: SessionSettings,
+    limits: limits::Settings,
 }
 
 impl Verifier {
@@ -120,7 +131,7 @@ impl Verifier {
         let clients = settings.clients.iter().map(|client| (client.id.clone(), KnownClient::of_file(client))).collect();
         let formats = settings.clients.iter().map(|client| client.date_format.as_str());
         let calendars = client::Calendars::new(&settings.zone, settings.skew, formats);
-        Self { clients, calendars, session: settings.session }
+        Self { clients, calendars, session: settings.session, limits: settings.limits }
     }
 
     /// How sessions live.
@@ -128,11 +139,23 @@ impl Verifier {
         &self.session
     }
 
-    /// Asks the store what the rule needs, judges, and has the session's expiry pushed forward where that is due.
-    pub async fn permit(&self, case: &Case<'_>, store: &Store, now: Timestamp) -> Result<Permit, Refusal> {
-        self.precheck(case)?;
-        let records = self.ask(case, store).await?;
-        let (permit, extension) = self.judge(case, records, now)?;
+    /// Asks the store what the rule needs, counts, judges, and has the session's expiry pushed forward where that is due.
+    pub async fn permit(
+        &self,
+        case: &Case<'_>,
+        store: &Store,
+        now: Timestamp,
+        excess: &mut Excess,
+    ) -> Result<Permit, Refusal> {
+        let prechecked = self.precheck(case);
+        let (records, counted) = self.ask(case, store, prechecked.is_ok()).await;
+        counted.over.map_or(Ok(()), |over| excess.met(over.into()))?;
+        prechecked?;
+        let judged = self.judge(case, records?, now);
+        excess.met_lock(self.lock_out(case, store, &judged, counted.locked).await)?;
+        let (permit, extension) = judged?;
+        let over = store.take(&self.limits.of_identity(case, &permit.identity, store)).await;
+        over.map_or(Ok(()), |over| excess.met(over.into()))?;
         if let Some(Extension { hash, life }) = extension {
             store.extend(hash, life);
         }
@@ -143,7 +166,7 @@ impl Verifier {
     fn precheck(&self, case: &Case<'_>) -> Result<(), Denial> {
         let (decided, claims) = (case.decided, case.claims);
         let require = decided.rule.require;
-        if require == crate::policy::Requirement::Deny {
+        if require == Requirement::Deny {
             return Err(Denial::Denied("the rule says deny"));
         }
         if require.needs_client() {
@@ -154,15 +177,25 @@ impl Verifier {
         Ok(())
     }
 
-    async fn ask(&self, case: &Case<'_>, store: &Store) -> Result<Records, Fault> {
+    /// One round trip at most: the records, if anything can come of them, and what counts for the address.
+    async fn ask(&self, case: &Case<'_>, store: &Store, hopeful: bool) -> (Result<Records, Fault>, Counted) {
         let require = case.decided.rule.require;
+        let counts = self.limits.of_address(case, store);
+        if !hopeful {
+            return store.ask_counting(Question::default(), &Tally { counts: &counts, lock: None }).await;
+        }
         let client = claimed_client(case.claims).filter(|id| require.needs_client() && !self.clients.contains_key(id));
         let user_token = case.claims.user_token.filter(|_| require.needs_user());
         let question = Question { client: client.as_ref(), session: user_token.map(|token| store.hash(token)) };
-        if question.client.is_none() && question.session.is_none() {
-            return Ok(Records::default());
-        }
-        store.ask(question).await
+        // Where a user is needed, only who is refused will be looked for among the locked.
+        let lockout = self.limits.failed_tokens.as_ref().filter(|_| require == Requirement::Client);
+        let lock = match lockout {
+            Some(lockout) if client.is_some() || store.is_alarmed().await => {
+                Some((limits::failed_tokens_of(case.address, store), lockout))
+            }
+            _ => None,
+        };
+        store.ask_counting(question, &Tally { counts: &counts, lock }).await
     }
 
     /// Judges claims against what the store knows. Pure.

@@ -19,6 +19,7 @@ use crate::{admin, gate, server, telemetry, verify};
 mod address;
 mod clients;
 mod endpoint;
+mod limits;
 mod login;
 mod reply;
 mod reserved;
@@ -116,7 +117,14 @@ fn verify(file: &File, faults: &mut Faults) -> Option<verify::Settings> {
         faults.add("time.skew", "must be 12h or less: with more, tokens of any day would do");
     }
     let session = session::settings(&file.session, faults);
-    Some(verify::Settings { clients: clients?, zone: zone?, skew: file.time.skew.0, session: session? })
+    let limits = limits::settings(&file.limits, faults);
+    Some(verify::Settings {
+        clients: clients?,
+        zone: zone?,
+        skew: file.time.skew.0,
+        session: session?,
+        limits: limits?,
+    })
 }
 
 fn body_limits(file: &File, faults: &mut Faults) -> Option<body::Limits> {

@@ -6,16 +6,17 @@ use http::{HeaderMap, Response};
 
 use crate::credentials::Claims;
 use crate::gate::note::Note;
-use crate::gate::{Gate, is_public, replies};
+use crate::gate::{Gate, Mode, is_public, replies};
 use crate::ids::UserId;
 use crate::login::{self, Attempt, Desk, Watched, jar, judged};
+use crate::policy::login_rule::LoginRule;
 use crate::policy::rule::{Logout, Rule};
 use crate::reply::{Body, Reason, Refusal};
 use crate::request::{Inbound, body};
 use crate::store::{Ending, Fault, Live};
 use crate::upstream::headers::{self, Context};
 use crate::upstream::{Outgoing, ResponseBody};
-use crate::verify::Permit;
+use crate::verify::{LoginTry, Permit};
 
 /// A request that may pass, and everything that was decided about it.
 #[derive(Clone, Copy)]
@@ -44,6 +45,10 @@ impl Gate {
         note: &mut Note,
     ) -> Result<Response<Body>, Refusal> {
         let login = passage.rule.login.as_deref();
+        let login = match login {
+            Some(rule) => Some((rule, self.begin_login(passage, rule, note).await?)),
+            None => None,
+        };
         let held = self.holds(passage);
         let load = Load {
             permit: passage.permit,
@@ -56,7 +61,7 @@ impl Gate {
         };
         let response = self.send(passage.inbound, body, &load, note).await?;
         let mut response = match login {
-            Some(rule) => return self.watch_login(passage, rule, response, note).await,
+            Some(login) => return self.watch_login(passage, login, response, note).await,
             None => response,
         };
         if held {
@@ -132,10 +137,29 @@ impl Gate {
         }
     }
 
+    /// Lets the login try, unless it is locked.
+    async fn begin_login(
+        &self,
+        passage: &Passage<'_>,
+        rule: &LoginRule,
+        note: &mut Note,
+    ) -> Result<Option<LoginTry<'_>>, Refusal> {
+        let inbound = passage.inbound;
+        let name = rule.user_name.as_ref().and_then(|field| judged::form_field(inbound, field));
+        match self.verifier.begin_login(&self.store, inbound.origin.ip, name.as_deref()).await {
+            Ok(begun) => Ok(begun),
+            Err(denial) if self.settings.mode == Mode::Observe => {
+                note.observed(&denial.into());
+                Ok(None)
+            }
+            Err(denial) => Err(denial.into()),
+        }
+    }
+
     async fn watch_login(
         &self,
         passage: &Passage<'_>,
-        rule: &crate::policy::login_rule::LoginRule,
+        (rule, begun): (&LoginRule, Option<LoginTry<'_>>),
         response: Response<ResponseBody>,
         note: &mut Note,
     ) -> Result<Response<Body>, Refusal> {
@@ -147,7 +171,13 @@ impl Gate {
             data_key: &self.settings.reply.keys.data,
         };
         let desk = Desk { store: &self.store, clock: &self.clock, sessions: self.verifier.session_settings() };
-        match login::watch(&desk, &attempt, response).await? {
+        let watched = login::watch(&desk, &attempt, response).await?;
+        match (begun, &watched) {
+            (Some(begun), Watched::Failed(_)) => begun.failed().await,
+            (Some(begun), _) => begun.succeeded().await,
+            (None, _) => {}
+        }
+        match watched {
             Watched::Failed(_) if rule.failed_envelope => {
                 Err(Refusal::new(Reason::LoginFailed, "the application refused the login"))
             }

@@ -17,12 +17,14 @@ use super::{Fault, Found, Live, Question, Records, TOMBSTONE_LIFE};
 
 pub(super) use admission::Login;
 use answers::Answers;
+pub(super) use counting::Tallied;
 use extensions::Extensions;
 use link::Link;
 
 mod admission;
 mod answers;
 mod clients;
+mod counting;
 mod extensions;
 mod link;
 mod scripts;
@@ -58,22 +60,30 @@ impl Redis {
 
     pub(super) async fn ask(&self, question: Question<'_>) -> Result<Records, Fault> {
         let mut commands = Pipeline::new();
+        self.put(&mut commands, question);
+        if commands.is_empty() {
+            return Ok(Records::default());
+        }
+        self.records(question, &mut self.exchange(&commands).await?)
+    }
+
+    /// Commands that [`Redis::records`] reads the answers of.
+    fn put(&self, commands: &mut Pipeline, question: Question<'_>) {
         if let Some(id) = question.client {
             commands.cmd("GET").arg(self.codec.client_key(id));
         }
         if let Some(hash) = question.session {
-            self.look_up(&mut commands, hash);
+            self.look_up(commands, hash);
         }
-        if commands.is_empty() {
-            return Ok(Records::default());
-        }
-        let mut answers = self.exchange(&commands).await?;
+    }
+
+    fn records(&self, question: Question<'_>, answers: &mut Answers) -> Result<Records, Fault> {
         let client = match question.client {
             Some(id) => answers.bytes()?.map(|stored| self.codec.open_client(id, stored)).transpose()?,
             None => None,
         };
         let session = match question.session {
-            Some(hash) => self.found(hash, &mut answers)?,
+            Some(hash) => self.found(hash, answers)?,
             None => None,
         };
         Ok(Records { client, session })

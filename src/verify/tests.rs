@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::ids::TokenHash;
-use crate::policy::Requirement;
 use crate::policy::endpoint::Endpoint;
 use crate::policy::rule::{Matcher, Rule};
 use crate::secret::Secret;
@@ -26,6 +25,7 @@ fn rule(require: Requirement) -> Rule {
         login: None,
         logout: None,
         extend: true,
+        limit: None,
         endpoint_is: None,
         opaque_body: false,
         max_body: None,
@@ -64,6 +64,7 @@ fn settings(session: SessionSettings) -> Settings {
         zone: TimeZone::UTC,
         skew: Duration::from_secs(300),
         session,
+        limits: limits::Settings::default(),
     }
 }
 
@@ -135,7 +136,13 @@ impl Trial {
             by_authorization: false,
             ..Claims::default()
         };
-        let case = Case { decided: &decided, claims: &claims, ip: self.ip, user_agent: "app/1" };
+        let case = Case {
+            decided: &decided,
+            claims: &claims,
+            address: [10, 0, 0, 1].into(),
+            ip: self.ip,
+            user_agent: "app/1",
+        };
         let records = Records { client: self.client, session: self.session };
         Verifier::new(&settings(self.settings)).judge(&case, records, NOW)
     }
