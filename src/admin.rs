@@ -21,7 +21,7 @@ use tokio::time::{sleep, timeout};
 use crate::admin::answer::{Problem, Response};
 use crate::admin::health::Readiness;
 use crate::clock::Clock;
-use crate::secret::Secret;
+use crate::secret::{Secret, same};
 use crate::server::{Listen, Listener, SocketFile};
 use crate::shutdown::{Phase, Shutdown};
 use crate::store::Store;
@@ -49,21 +49,23 @@ const ACCEPT_REST: Duration = Duration::from_millis(50);
 pub struct Settings {
     /// `listen`
     pub listen: Listen,
-    /// `token`
-    pub token: Option<Secret>,
+    /// `token`: each of them opens the API; two while one is being replaced.
+    pub tokens: Vec<Secret>,
 }
 
 /// What the admin listener works on.
 #[derive(Debug)]
 pub struct Parts {
     /// `admin.token`; without one there is no API.
-    pub token: Option<Secret>,
+    pub tokens: Vec<Secret>,
     /// Clients and sessions.
     pub store: Store,
     /// The application, to see whether it is there.
     pub upstream: Upstream,
     /// How sessions are made.
     pub session: SessionSettings,
+    /// Whether sessions hold cookies, those that are issued here like those of a login.
+    pub holds_cookies: bool,
     /// Clients of the configuration file: shown, never changed.
     pub file_clients: Vec<Arc<FileClient>>,
     /// The time.
@@ -107,14 +109,14 @@ impl Admin {
     }
 
     fn authorise(&self, headers: &HeaderMap) -> Result<(), Problem> {
-        let Some(token) = &self.parts.token else {
+        let tokens = &self.parts.tokens;
+        if tokens.is_empty() {
             return Err(Problem::not_found("the API is off: set `admin.token` in the configuration to use it"));
-        };
-        let given = headers.get(AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
-        match given {
-            Some(given) if Secret::new(given) == *token => Ok(()),
-            _ => Err(Problem::unauthorised()),
         }
+        let given = headers.get(AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
+        // Every token is compared, so that the time does not tell which one fits.
+        let opens = |given: &[u8]| tokens.iter().fold(false, |fits, token| fits | same(given, token.expose()));
+        if given.is_some_and(opens) { Ok(()) } else { Err(Problem::unauthorised()) }
     }
 
     async fn api(&self, method: &Method, segments: &[String], body: Bytes) -> Result<Response, Problem> {

@@ -22,6 +22,9 @@ use crate::store::Store;
 use crate::telemetry::AccessLog;
 use crate::upstream::Upstream;
 
+/// Rest before clients are sealed anew once more, after the store failed.
+const RENEW_AGAIN: Duration = Duration::from_secs(5);
+
 /// A running gate. Dropped, it stops at once.
 #[derive(Debug)]
 pub struct Running {
@@ -66,15 +69,18 @@ pub async fn start(settings: Settings, manner: Manner) -> anyhow::Result<Running
     let admin_address = admin_listener.address();
 
     let admin = Admin::new(admin::Parts {
-        token: settings.admin.token.clone(),
+        tokens: settings.admin.tokens.clone(),
         store: store.attach(),
         upstream: upstream.attach(),
         session: settings.gate.verify.session,
+        holds_cookies: settings.gate.policy.holds_cookies(),
         file_clients: settings.gate.verify.clients.clone(),
         clock: manner.clock.clone(),
         shutdown: shutdown.clone(),
     });
     let (drain_delay, drain) = (settings.drain_delay, settings.server.drain);
+    let renewing = settings.store.keys.len() > 1;
+    let keeping = store.attach();
     let shared = Shared {
         gate: Arc::new(settings.gate),
         server: Arc::new(settings.server),
@@ -89,12 +95,26 @@ pub async fn start(settings: Settings, manner: Manner) -> anyhow::Result<Running
         threads.push(spawn(format!("worker-{worker}"), shared.clone().work())?);
     }
     let serve_admin = async move {
+        if renewing {
+            tokio::spawn(renew_clients(keeping));
+        }
         if let Err(error) = admin::serve(admin_listener, Arc::new(admin), shutdown).await {
             tracing::error!(%error, "the admin listener ended");
         }
     };
     threads.push(spawn("admin".to_owned(), serve_admin)?);
     Ok(Running { addresses, admin: admin_address, trigger, threads, drain_delay, drain })
+}
+
+/// While `store.key` is being replaced: tells in the log when no registered client needs the older key any more.
+async fn renew_clients(store: Store) {
+    loop {
+        match store.renew_clients().await {
+            Ok(renewed) => return tracing::info!(renewed, "registered clients lie under the first store.key"),
+            // Said already, and again when it is back.
+            Err(_) => tokio::time::sleep(RENEW_AGAIN).await,
+        }
+    }
 }
 
 impl Running {

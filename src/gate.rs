@@ -13,9 +13,9 @@ use crate::credentials::{self, Claims};
 use crate::policy::login_rule::UserSource;
 use crate::policy::rule::Rule;
 use crate::policy::{Decided, Policy, Requirement};
-use crate::reply::{self, Asked, Body, Reason, Refusal};
+use crate::reply::{self, Asked, Reason, Refusal};
 use crate::request::address::{Peer, TrustedProxies};
-use crate::request::body::{self, Limits};
+use crate::request::body::{Body, Limits};
 use crate::request::head::Head;
 use crate::request::reserved::{Parts, Reserved};
 use crate::request::target::Lenient;
@@ -106,8 +106,13 @@ impl Settings {
         if !login {
             reserved.check_login_fields(&parts)?;
         }
-        read::check_multipart(inbound, reserved, login)?;
         Ok(decided)
+    }
+
+    /// Bounds of a body whose rule is not known yet: as long as any rule allows.
+    fn arriving(&self) -> Limits {
+        let most = self.policy.rules.iter().filter_map(|rule| rule.max_body).max().unwrap_or_default();
+        Limits { body: self.reading.limits.body.max(most), ..self.reading.limits }
     }
 }
 
@@ -120,6 +125,8 @@ pub struct Gate {
     upstream: Upstream,
     clock: Clock,
     log: AccessLog,
+    /// Bounds of bodies whose rule is not known yet.
+    arriving: Limits,
     holds_cookies: bool,
     cookie_users: Vec<UserSource>,
 }
@@ -128,14 +135,15 @@ impl Gate {
     /// A gate over its handles.
     pub fn new(settings: Arc<Settings>, store: Store, upstream: Upstream, clock: Clock, log: AccessLog) -> Self {
         let logins = || settings.policy.rules.iter().filter_map(|rule| rule.login.as_ref());
-        let holds_cookies = logins().any(|login| login.hold_cookies);
+        let holds_cookies = settings.policy.holds_cookies();
         let cookie_users = logins().map(|login| login.user_id.clone()).filter(|user| user.from.is_cookie()).collect();
         let verifier = Verifier::new(&settings.verify);
-        Self { verifier, store, upstream, clock, log, holds_cookies, cookie_users, settings }
+        let arriving = settings.arriving();
+        Self { verifier, store, upstream, clock, log, arriving, holds_cookies, cookie_users, settings }
     }
 
     /// Answers one request. Never fails: whatever goes wrong is an envelope.
-    pub async fn answer(&self, arrived: Arrived) -> Response<Body> {
+    pub async fn answer(&self, arrived: Arrived) -> Response<reply::Body> {
         let mut note = Note::new(self.clock.now(), &arrived);
         let started = Instant::now();
         let response = match self.walk(arrived, &mut note).await {
@@ -147,19 +155,11 @@ impl Gate {
     }
 
     /// The steps of a request, in order; none calls an earlier one.
-    async fn walk(&self, arrived: Arrived, note: &mut Note) -> Result<Response<Body>, Refusal> {
+    async fn walk(&self, arrived: Arrived, note: &mut Note) -> Result<Response<reply::Body>, Refusal> {
         let mut inbound = self.read(arrived, note).await?;
         let mut body = inbound.split_body();
         let claims = Claims::of(&inbound, &self.settings.credentials);
-        let verdict = match self.settings.decide(&inbound) {
-            Ok(decided) => {
-                note.rule = Some(decided.rule.name.clone());
-                bound_body(&mut body, decided.rule)?;
-                self.permit(&inbound, &claims, &decided, note).await.map(|permit| (decided, permit))
-            }
-            Err(refusal) => Err(refusal),
-        };
-        match verdict {
+        match self.decide(&inbound, &claims, &mut body, note).await {
             Ok((decided, permit)) => {
                 note.identity = permit.identity().clone();
                 let passage =
@@ -168,10 +168,29 @@ impl Gate {
             }
             Err(refusal) if self.lets_by(&refusal) => {
                 note.observed(&refusal);
+                self.gather_rest(&inbound, &mut body).await?;
                 self.pass_observed(&inbound, body, note).await
             }
             Err(refusal) => Err(refusal),
         }
+    }
+
+    /// The rule, and the permit that it asks for.
+    async fn decide<'a>(
+        &'a self,
+        inbound: &Inbound,
+        claims: &Claims<'_>,
+        body: &mut Body,
+        note: &mut Note,
+    ) -> Result<(Decided<'a>, Permit), Refusal> {
+        let decided = self.settings.decide(inbound);
+        let max_body = decided.as_ref().ok().and_then(|decided| decided.rule.max_body);
+        body.limit_to(max_body.unwrap_or(self.settings.reading.limits.body))?;
+        let decided = decided?;
+        note.rule = Some(decided.rule.name.clone());
+        let permit = self.permit(inbound, claims, &decided, note).await?;
+        self.read_rest(inbound, body, decided.rule).await?;
+        Ok((decided, permit))
     }
 
     async fn permit(
@@ -201,7 +220,7 @@ impl Gate {
         self.settings.mode == Mode::Observe && !always
     }
 
-    fn refuse(&self, refusal: Refusal, note: &mut Note) -> Response<Body> {
+    fn refuse(&self, refusal: Refusal, note: &mut Note) -> Response<reply::Body> {
         let response = self.settings.reply.refuse(&refusal, note.asked());
         note.refused(refusal);
         response
@@ -212,16 +231,8 @@ impl Gate {
         message: &str,
         data: serde_json::Map<String, serde_json::Value>,
         asked: Asked<'_>,
-    ) -> Response<Body> {
+    ) -> Response<reply::Body> {
         self.settings.reply.envelope(1, message, &serde_json::Value::Object(data), asked)
-    }
-}
-
-/// `max_body` of the rule, for bodies that are there and bodies still to come.
-fn bound_body(body: &mut body::Body, rule: &Rule) -> Result<(), Unreadable> {
-    match rule.max_body {
-        Some(limit) => body.limit_to(limit),
-        None => Ok(()),
     }
 }
 

@@ -2,33 +2,37 @@
 
 use bytes::{Bytes, BytesMut};
 use http::Response;
-use http::header::{CONTENT_LENGTH, ETAG, SET_COOKIE};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderValue, SET_COOKIE};
 use http::response::Parts;
 use http_body_util::BodyExt;
 use serde_json::{Map, Value};
 
 use crate::clock::Clock;
-use crate::ids::{ClientId, UserId};
+use crate::credentials::Claims;
+use crate::ids::{ClientId, TokenHash, UserId};
 use crate::policy::login_rule::{LoginReply, LoginRule, Source, TokenSource};
 use crate::request::Inbound;
 use crate::secret::Secret;
-use crate::store::{self, Ending, HeldCookie, Store};
+use crate::store::{self, Found, HeldCookie, Question, Store};
 use crate::upstream::{self, ResponseBody};
 use crate::verify::SessionSettings;
 
 pub mod issue;
 pub mod jar;
+pub mod json;
 pub mod judged;
+mod location;
 pub mod merge;
+mod text;
 
 use issue::{NewSession, NotIssued};
-use judged::{Judged, json_of};
+use judged::Judged;
+use text::Text;
 
 /// Longest reply to a login that is read, in bytes.
 const MAX_REPLY: usize = 1024 * 1024;
 
 /// A login under way.
-#[derive(Debug)]
 pub struct Attempt<'a> {
     /// What the rule says.
     pub rule: &'a LoginRule,
@@ -36,8 +40,8 @@ pub struct Attempt<'a> {
     pub inbound: &'a Inbound,
     /// The client that logs a user in.
     pub client: Option<&'a ClientId>,
-    /// The token of an older session that came along: it ends when this login succeeds.
-    pub older: Option<&'a [u8]>,
+    /// What the caller says of itself. If it has a session, that ends when this login succeeds.
+    pub claims: &'a Claims<'a>,
     /// The envelope's name for data.
     pub data_key: &'a str,
 }
@@ -98,21 +102,21 @@ pub async fn watch(
     let body = collect(body).await?;
     let now = desk.clock.now();
     let mut jar = Vec::new();
-    jar::apply(&mut jar, &jar::changes(&reply.headers, &attempt.inbound.target.raw_path, now));
-    let judged = Judged { inbound: attempt.inbound, reply: &reply, body: &body, json: json_of(&body), jar: &jar, now };
+    jar::apply(&mut jar, &jar::changes(&reply.headers, &attempt.inbound.target.raw_path, now), now);
+    let text = Text::of(&body, reply.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes));
+    let json = json::whole(&text.text);
+    let judged = Judged { inbound: attempt.inbound, reply: &reply, body: &body, text: &text, json, jar: &jar, now };
     let Some((user, adopted)) = finished(&judged, attempt.rule) else {
         if attempt.rule.hold_cookies {
             reply.headers.remove(SET_COOKIE);
         }
         return Ok(Watched::Failed(Response::from_parts(reply, body)));
     };
-    let json = judged.json;
-    let issued =
-        issue::issue(desk.store, desk.clock, desk.sessions, new_session(attempt, user.clone(), adopted, jar)).await?;
-    end_older(desk.store, attempt, issued.hash).await?;
+    let new = NewSession { adopted, older: older(desk, attempt).await?, ..new_session(attempt, user.clone(), jar) };
+    let issued = issue::issue(desk.store, desk.clock, desk.sessions, new).await?;
     let data = merge::data(&user, &issued);
     let merged = match attempt.rule.reply {
-        LoginReply::Merge => merge::into_json(json, attempt.data_key, data.clone()),
+        LoginReply::Merge => merge::into_json(&text.text, attempt.data_key, &data),
         LoginReply::Envelope => None,
     };
     Ok(match merged {
@@ -141,25 +145,28 @@ fn finished(judged: &Judged<'_>, rule: &LoginRule) -> Option<(UserId, Option<Sec
     token.map(|token| (user, Some(Secret::new(token))))
 }
 
-fn new_session(attempt: &Attempt<'_>, user: UserId, adopted: Option<Secret>, jar: Vec<HeldCookie>) -> NewSession {
+fn new_session(attempt: &Attempt<'_>, user: UserId, jar: Vec<HeldCookie>) -> NewSession {
     let hold = attempt.rule.hold_cookies;
     NewSession {
-        user,
         client: attempt.client.cloned(),
-        adopted,
         ip: attempt.inbound.origin.ip.to_string(),
         user_agent: attempt.inbound.user_agent().to_owned(),
         jar: if hold { jar } else { Vec::new() },
         holds_cookies: hold,
+        ..NewSession::of(user)
     }
 }
 
-/// A login under an old session ends that one. Its token proves that it was the caller's.
-async fn end_older(store: &Store, attempt: &Attempt<'_>, newer: crate::ids::TokenHash) -> Result<(), store::Fault> {
-    let Some(older) = attempt.older.map(|token| store.hash(token)).filter(|older| *older != newer) else {
-        return Ok(());
-    };
-    store.end(older, Ending::Logout).await.map(|_| ())
+/// The session that the login was made under: the claimed user's, and not bound to another client.
+async fn older(desk: &Desk<'_>, attempt: &Attempt<'_>) -> Result<Option<TokenHash>, store::Fault> {
+    let Some(token) = attempt.claims.user_token else { return Ok(None) };
+    let hashes = desk.store.hashes(token);
+    let question = Question { session: &hashes, ..Question::default() };
+    let Some(Found::Live(live)) = desk.store.ask(question).await?.session else { return Ok(None) };
+    let record = &live.record;
+    let owned = attempt.claims.user_id.is_none_or(|claimed| claimed == record.user.as_str().as_bytes());
+    let foreign = attempt.client.is_some() && record.client.as_ref() != attempt.client;
+    Ok((owned && !(foreign && desk.sessions.bind_client)).then_some(live.hash))
 }
 
 async fn collect(mut body: ResponseBody) -> Result<Bytes, upstream::Fault> {

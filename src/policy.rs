@@ -6,8 +6,9 @@ pub mod pattern;
 pub mod rule;
 pub mod template;
 
-use crate::policy::endpoint::{Endpoint, Reader, Reading};
+use crate::policy::endpoint::{Endpoint, Reader, Reading, Unfit};
 use crate::policy::rule::Rule;
+use crate::request::php::url_decode;
 use crate::request::reserved::Reserved;
 use crate::request::{Inbound, Unreadable};
 
@@ -70,22 +71,33 @@ pub struct Decided<'a> {
 }
 
 impl Policy {
+    /// Whether any login keeps the application's cookies in the session: then no others pass where somebody must be proved.
+    pub fn holds_cookies(&self) -> bool {
+        self.rules.iter().filter_map(|rule| rule.login.as_ref()).any(|login| login.hold_cookies)
+    }
+
     /// The endpoint and the first rule that matches. `reserved` names may not hide in the open rest of a path.
     pub fn decide(&self, inbound: &Inbound, reserved: &Reserved) -> Result<Decided<'_>, Unreadable> {
         let reading = self.reader.read(inbound)?;
         let endpoint = reading.endpoint();
-        let path = self.reader.path_without_script(&inbound.target.path);
+        let path = self.reader.path_without_script(inbound.target.matched());
         let rule = self.first_match(inbound, path, endpoint);
         match &reading {
             // Without a path rule of its own, an unfit path is one that PHP might route where no rule looks.
-            Reading::Unfit(why) if rule.matcher.path.is_none() && rule.require != Requirement::Deny => {
+            Reading::Unfit(Unfit { why, file })
+                if rule.matcher.path.is_none() && !(*file && rule.require == Requirement::Deny) =>
+            {
                 return Err(why.clone());
             }
             Reading::Named(named) => reserved.check_path_rest(&named.rest)?,
             Reading::Nothing | Reading::Unfit(_) => {}
         }
-        if let Some(rest) = rule.matcher.path.as_ref().and_then(|glob| glob.rest(path)) {
+        if let Some(rest) = open_path(rule, &reading, path) {
             reserved.check_path_rest(rest)?;
+            if inbound.target.is_lenient() {
+                // A percent sign was let pass, and who decodes once more may find a name behind it.
+                reserved.check_path_rest(&url_decode(&inbound.target.path))?;
+            }
         }
         let endpoint = rule.endpoint_is.as_ref().or(endpoint).cloned();
         Ok(Decided { rule, endpoint })
@@ -95,7 +107,7 @@ impl Policy {
     /// parameters could only be judged with the form, so then the body is read.
     pub fn leaves_body_unread(&self, inbound: &Inbound) -> bool {
         let Ok(reading) = self.reader.read(inbound) else { return false };
-        let path = self.reader.path_without_script(&inbound.target.path);
+        let path = self.reader.path_without_script(inbound.target.matched());
         for rule in &self.rules {
             if !rule.matcher.params.is_empty() {
                 return false;
@@ -112,18 +124,42 @@ impl Policy {
         self.rules.iter().any(|rule| rule.opaque_body)
     }
 
+    /// Parameters that rules before `rule` ask for which would have matched but for them: the request holds no such parameter
+    /// where the gate reads it, so it may hold none anywhere.
+    pub fn params_missed<'a>(&'a self, inbound: &Inbound, rule: &Rule) -> Vec<&'a [u8]> {
+        let Ok(reading) = self.reader.read(inbound) else { return Vec::new() };
+        let path = self.reader.path_without_script(inbound.target.matched());
+        let before = self.rules.iter().take_while(|other| !std::ptr::eq(*other, rule));
+        let missed = before.filter(|other| self.would_match(other, inbound, path, reading.endpoint()));
+        missed.flat_map(|other| &other.matcher.params).map(|(name, _)| name.as_bytes()).collect()
+    }
+
     fn first_match(&self, inbound: &Inbound, path: &[u8], endpoint: Option<&Endpoint>) -> &Rule {
         self.rules.iter().find(|rule| self.matches(rule, inbound, path, endpoint)).unwrap_or(&self.default)
     }
 
     fn matches(&self, rule: &Rule, inbound: &Inbound, path: &[u8], endpoint: Option<&Endpoint>) -> bool {
+        self.would_match(rule, inbound, path, endpoint) && rule.matcher.params_allow(&inbound.query, &inbound.form)
+    }
+
+    /// Whether it matches but for its parameters.
+    fn would_match(&self, rule: &Rule, inbound: &Inbound, path: &[u8], endpoint: Option<&Endpoint>) -> bool {
         let matcher = &rule.matcher;
+        let target = &inbound.target;
         matcher.methods_allow(inbound.head.method())
-            && matcher.path_allows(path, &inbound.target.path, inbound.target.lenient)
+            && matcher.path_allows(path, target.matched(), target.is_lenient())
             && matcher
                 .endpoint
                 .as_ref()
                 .is_none_or(|pattern| endpoint.is_some_and(|endpoint| pattern.matches(endpoint, self.reader.fold)))
-            && matcher.params_allow(&inbound.query, &inbound.form)
+    }
+}
+
+/// What of the path nothing fixes: what `**` of the rule took, or all of it where neither rule nor endpoint says a word about it.
+fn open_path<'a>(rule: &Rule, reading: &Reading, path: &'a [u8]) -> Option<&'a [u8]> {
+    match (&rule.matcher.path, reading) {
+        (Some(glob), _) => glob.rest(path),
+        (None, Reading::Nothing) if rule.require != Requirement::Deny => Some(path),
+        (None, _) => None,
     }
 }

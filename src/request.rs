@@ -18,7 +18,7 @@ pub mod target;
 use crate::request::address::Origin;
 use crate::request::body::Body;
 use crate::request::head::Head;
-use crate::request::php::Params;
+use crate::request::php::{BodyKind, Params};
 use crate::request::target::Target;
 
 /// Why a request cannot be read. What it names is safe to show: names and places, never values.
@@ -64,6 +64,11 @@ pub struct Inbound {
 }
 
 impl Inbound {
+    /// Whether PHP reads the body as an urlencoded form: only POST fills `$_POST`.
+    pub fn is_form(&self) -> bool {
+        self.head.method() == "POST" && BodyKind::of(self.head.header("Content-Type")) == BodyKind::Form
+    }
+
     /// The whole bytes of a gathered body; `None` where it streams.
     pub fn gathered(&self) -> Option<&Bytes> {
         self.body.gathered()

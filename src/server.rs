@@ -2,9 +2,11 @@
 //! the socket and hyper and reads every head strictly before hyper sees it.
 
 use std::convert::Infallible;
+use std::future::{poll_fn, ready};
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -14,13 +16,14 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
+use tokio::task::unconstrained;
 use tokio::time::{sleep, timeout};
 
 use crate::gate::{Arrived, Gate};
 use crate::reply::Body;
 use crate::request::address::Peer;
 use crate::request::head::Methods;
-use crate::server::listener::{Accepted, Acceptor};
+use crate::server::listener::{Accepted, Acceptor, Socket};
 use crate::server::room::Place;
 use crate::server::slot::Slot;
 use crate::server::wire::Wire;
@@ -99,7 +102,9 @@ where
     let (alive, mut all_gone) = mpsc::channel::<Infallible>(1);
     let overloaded = Room::for_connections(OVERLOADED_AT_ONCE);
     let worker = Arc::new(Worker { handler, settings, shutdown, overloaded, alive });
-    worker.accept_until_draining(acceptor).await;
+    worker.accept_until_draining(&acceptor).await;
+    worker.accept_the_waiting(&acceptor).await;
+    drop(acceptor);
     drop(worker);
     // Every connection holds the worker and with it the sending side, so this ends with the last of them.
     let _ = all_gone.recv().await;
@@ -120,7 +125,7 @@ where
     H: Fn(Arrived) -> F + Send + Sync + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
-    async fn accept_until_draining(self: &Arc<Self>, acceptor: Acceptor) {
+    async fn accept_until_draining(self: &Arc<Self>, acceptor: &Acceptor) {
         let mut shutdown = self.shutdown.clone();
         let mut draining = pin!(shutdown.reached(Phase::Draining));
         loop {
@@ -129,19 +134,40 @@ where
                 () = &mut draining => return,
                 accepted = acceptor.accept() => accepted,
             };
-            match accepted {
-                Ok(Accepted::Tcp(stream, peer)) => self.admit(stream, peer),
-                Ok(Accepted::Unix(stream, peer)) => self.admit(stream, peer),
-                Err(error) if concerns_one_connection(&error) => {}
-                Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection");
-                    sleep(OUT_OF_FILES_PAUSE).await;
-                }
+            if let Err(error) = self.take_in(accepted) {
+                tracing::warn!(%error, "cannot accept a connection");
+                sleep(OUT_OF_FILES_PAUSE).await;
             }
         }
     }
 
-    fn admit<IO: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self: &Arc<Self>, io: IO, peer: Peer) {
+    /// Takes what the kernel has accepted already: it would be reset when the listening socket closes.
+    async fn accept_the_waiting(self: &Arc<Self>, acceptor: &Acceptor) {
+        // The runtime learns of them only when it gets to look.
+        tokio::task::yield_now().await;
+        for _ in 0..listener::BACKLOG {
+            let accepted = tokio::select! {
+                biased;
+                accepted = unconstrained(acceptor.accept()) => accepted,
+                () = ready(()) => return,
+            };
+            if self.take_in(accepted).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn take_in(self: &Arc<Self>, accepted: io::Result<Accepted>) -> io::Result<()> {
+        match accepted {
+            Ok(Accepted::Tcp(stream, peer)) => self.admit(stream, peer),
+            Ok(Accepted::Unix(stream, peer)) => self.admit(stream, peer),
+            Err(error) if concerns_one_connection(&error) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn admit<IO: Socket>(self: &Arc<Self>, io: IO, peer: Peer) {
         if let Some(place) = self.settings.connections.enter() {
             tokio::spawn(Arc::clone(self).serve_connection(io, peer, place));
         } else if let Some(place) = self.overloaded.enter() {
@@ -149,36 +175,57 @@ where
         }
     }
 
-    async fn serve_connection<IO>(self: Arc<Self>, io: IO, peer: Peer, _place: Place)
-    where
-        IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
+    async fn serve_connection<IO: Socket>(self: Arc<Self>, io: IO, peer: Peer, _place: Place) {
         let slot = Slot::default();
-        let wire = Wire::new(io, slot.clone(), Arc::clone(&self.settings));
-        let service = service_fn(|request: Request<Incoming>| self.answer(&slot, request, peer));
-        let mut connection = pin!(protocol().serve_connection(TokioIo::new(wire), service));
+        let mut ended = pin!(self.speak(io, &slot, peer));
         let mut shutdown = self.shutdown.clone();
-        let ended = tokio::select! {
-            // The connection first, so that one just accepted waits for its head before it is asked to end.
+        tokio::select! {
+            // The connection first, so that what has come already is looked at before it is asked to end.
             biased;
-            ended = connection.as_mut() => Some(ended),
-            () = shutdown.reached(Phase::Draining) => None,
-        };
-        let ended = match ended {
-            Some(ended) => ended,
-            None => {
-                if !slot.drain() {
-                    connection.as_mut().graceful_shutdown();
+            () = &mut ended => return,
+            () = shutdown.reached(Phase::Draining) => slot.drain(),
+        }
+        tokio::select! {
+            () = ended => {}
+            () = shutdown.reached(Phase::Stopped) => {}
+        }
+    }
+
+    /// Answers one request after the other. Between them a connection is nothing but its socket: hyper comes and goes, and its
+    /// buffers with it, of which thousands of idle connections would hold the most of all memory.
+    async fn speak<IO: Socket>(&self, io: IO, slot: &Slot, peer: Peer) {
+        let mut wire = Wire::new(io, slot.clone(), Arc::clone(&self.settings));
+        while wire.starts().await {
+            let service = service_fn(|request: Request<Incoming>| self.answer(slot, request, peer));
+            let mut http = Some(Box::new(protocol().serve_connection(TokioIo::new(wire), service)));
+            let ended = poll_fn(|context| {
+                let Some(open) = &mut http else { return Poll::Ready(Ok(End::Closed)) };
+                if slot.ends_by_hyper() {
+                    Pin::new(&mut **open).graceful_shutdown();
                 }
-                tokio::select! {
-                    ended = connection => ended,
-                    () = shutdown.reached(Phase::Stopped) => Ok(()),
+                match Pin::new(open).poll(context) {
+                    Poll::Pending if slot.is_idle() => Poll::Ready(Ok(End::Idle)),
+                    polled => polled.map_ok(|()| End::Closed),
+                }
+            });
+            let ended = ended.await;
+            let Some(parts) = http.map(|http| http.into_parts()) else { return };
+            wire = parts.io.into_inner();
+            match ended {
+                Ok(End::Idle) => {}
+                Ok(End::Closed) => return,
+                Err(error) => {
+                    tracing::debug!(%error, "a connection broke");
+                    // To HTTP/1.0 the end of the connection may be that of a body, and this one was none (RFC 9112, 8).
+                    if error.is_user() && slot.is_http10() {
+                        wire.into_io().reset();
+                    }
+                    return;
                 }
             }
-        };
-        if let Err(error) = ended {
-            tracing::debug!(%error, "a connection broke");
         }
+        // It is gone either way.
+        let _ = wire.shutdown().await;
     }
 
     /// Boxed, so that a connection between requests does not keep the room that answering one takes.
@@ -187,6 +234,14 @@ where
         let answer = (self.handler)(arrived);
         Box::pin(async move { Ok(answer.await) })
     }
+}
+
+/// What became of a connection that hyper had.
+enum End {
+    /// Nothing is under way on it.
+    Idle,
+    /// It is closed.
+    Closed,
 }
 
 type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;

@@ -48,10 +48,19 @@ pub struct Settings {
     pub location: Location,
     /// Before every key.
     pub prefix: String,
-    /// Seals values and keys token hashes; 32 bytes.
-    pub key: Option<Secret>,
+    /// `store.key`: the first seals values and keys token hashes, all of them open and find. None at all is [`Key::Plain`].
+    pub keys: Vec<Key>,
     /// Bound of every operation, connecting included.
     pub timeout: Duration,
+}
+
+/// One of the keys of `store.key`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Key {
+    /// 32 bytes that values are sealed with, and token hashes keyed.
+    Sealing(Secret),
+    /// None: values lie open, and anybody can compute a token's hash.
+    Plain,
 }
 
 /// Which engine, and where.
@@ -70,14 +79,14 @@ pub enum Location {
 pub struct Question<'a> {
     /// A client to look up (those in the configuration file are not asked for).
     pub client: Option<&'a ClientId>,
-    /// A session to look up.
-    pub session: Option<TokenHash>,
+    /// A session to look up: the hashes it may stand under ([`Store::hashes`]), of which the first that is there counts.
+    pub session: &'a [TokenHash],
 }
 
 impl Question<'_> {
     /// Whether it asks for nothing.
     pub const fn is_empty(&self) -> bool {
-        self.client.is_none() && self.session.is_none()
+        self.client.is_none() && self.session.is_empty()
     }
 }
 
@@ -110,6 +119,21 @@ pub struct Live {
     pub expires: Timestamp,
     /// Last use, as far as the store was told.
     pub used: Timestamp,
+}
+
+/// A session to be admitted.
+#[derive(Clone, Copy, Debug)]
+pub struct Admission<'a> {
+    /// Where it will stand.
+    pub hash: TokenHash,
+    /// What is known of it.
+    pub record: &'a SessionRecord,
+    /// It expires after that (and never later than its record says), unless it is used.
+    pub idle: Duration,
+    /// How many its user may hold.
+    pub cap: Option<Cap>,
+    /// The session in whose place it comes: it does not count for the cap, and is ended as by a logout when the new one stands.
+    pub older: Option<TokenHash>,
 }
 
 /// How many sessions a user may hold.
@@ -178,9 +202,14 @@ impl Store {
         Self { engine, codec: Arc::clone(&self.codec), clock: self.clock.clone(), local: Arc::clone(&self.local) }
     }
 
-    /// The keyed hash under which a token's session stands.
+    /// The keyed hash that a token's session is written under.
     pub fn hash(&self, token: &[u8]) -> TokenHash {
         self.codec.hash(token)
+    }
+
+    /// The hashes that a token's session may stand under, one for each key, [`Store::hash`] first.
+    pub fn hashes(&self, token: &[u8]) -> Vec<TokenHash> {
+        self.codec.hashes(token)
     }
 
     /// Answers a decision's question, in one round trip.
@@ -191,8 +220,8 @@ impl Store {
         }
     }
 
-    /// Writes a new session that expires after `idle` (and never later than its record says), and enforces `cap` atomically when
-    /// logins race. Displaced sessions become [`Ending::NewerLogin`] tombstones.
+    /// Writes a new session, and enforces `cap` atomically when logins race. Displaced sessions become [`Ending::NewerLogin`]
+    /// tombstones.
     pub async fn create(
         &self,
         hash: TokenHash,
@@ -200,11 +229,18 @@ impl Store {
         idle: Duration,
         cap: Option<Cap>,
     ) -> Result<Created, Fault> {
-        let life = idle.min(record.ends.since(self.clock.now()));
-        let cap = cap.filter(|cap| cap.sessions > 0);
+        self.admit(Admission { hash, record, idle, cap, older: None }).await
+    }
+
+    /// [`Store::create`], perhaps in the place of an older session.
+    pub async fn admit(&self, new: Admission<'_>) -> Result<Created, Fault> {
+        let idle = new.idle.min(new.record.ends.since(self.clock.now()));
+        let cap = new.cap.filter(|cap| cap.sessions > 0);
+        let older = new.older.filter(|older| *older != new.hash);
+        let new = Admission { idle, cap, older, ..new };
         match &self.engine {
-            Engine::Embedded(embedded) => embedded.create(hash, record, life, cap).await,
-            Engine::Redis(redis) => redis.create(&redis::Login { hash, record, life, cap }).await,
+            Engine::Embedded(embedded) => embedded.create(&new).await,
+            Engine::Redis(redis) => redis.create(&new).await,
         }
     }
 
@@ -294,6 +330,15 @@ impl Store {
         match &self.engine {
             Engine::Embedded(embedded) => Ok(embedded.clients()),
             Engine::Redis(redis) => redis.clients().await,
+        }
+    }
+
+    /// Seals registered clients anew that lie under an older key, and says how many: they never expire, so the older key could
+    /// not be given up otherwise. A file has been seen to at its opening.
+    pub async fn renew_clients(&self) -> Result<usize, Fault> {
+        match &self.engine {
+            Engine::Embedded(_) => Ok(0),
+            Engine::Redis(redis) => redis.renew_clients().await,
         }
     }
 

@@ -11,7 +11,8 @@ use jiff::tz::TimeZone;
 
 use crate::clock::Timestamp;
 use crate::credentials::Claims;
-use crate::ids::{ClientId, SessionId, UserId};
+use crate::ids::{ClientId, SessionId, TokenHash, UserId};
+use crate::policy::endpoint::Fold;
 use crate::policy::{Decided, Requirement};
 use crate::store::counting::{Counted, Tally};
 use crate::store::record::{Algorithm, ClientRecord, LiveSecret};
@@ -43,6 +44,8 @@ pub struct Settings {
     pub session: SessionSettings,
     /// `limits`
     pub limits: limits::Settings,
+    /// `fold`: the endpoints of a client are patterns as in rules.
+    pub fold: Fold,
 }
 
 /// Who asks, as proved.
@@ -123,7 +126,11 @@ pub struct Verifier {
     calendars: client::Calendars,
     session: SessionSettings,
     limits: limits::Settings,
+    fold: Fold,
 }
+
+/// A session that ends sooner than this is extended before its request goes on: noted in passing, the use could come too late.
+const SOON: Duration = Duration::from_secs(1);
 
 impl Verifier {
     /// One that judges by those settings.
@@ -131,7 +138,8 @@ impl Verifier {
         let clients = settings.clients.iter().map(|client| (client.id.clone(), KnownClient::of_file(client))).collect();
         let formats = settings.clients.iter().map(|client| client.date_format.as_str());
         let calendars = client::Calendars::new(&settings.zone, settings.skew, formats);
-        Self { clients, calendars, session: settings.session, limits: settings.limits }
+        let Settings { session, limits, fold, .. } = *settings;
+        Self { clients, calendars, session, limits, fold }
     }
 
     /// How sessions live.
@@ -147,19 +155,45 @@ impl Verifier {
         now: Timestamp,
         excess: &mut Excess,
     ) -> Result<Permit, Refusal> {
-        let prechecked = self.precheck(case);
-        let (records, counted) = self.ask(case, store, prechecked.is_ok()).await;
-        counted.over.map_or(Ok(()), |over| excess.met(over.into()))?;
-        prechecked?;
-        let judged = self.judge(case, records?, now);
-        excess.met_lock(self.lock_out(case, store, &judged, counted.locked).await)?;
-        let (permit, extension) = judged?;
-        let over = store.take(&self.limits.of_identity(case, &permit.identity, store)).await;
-        over.map_or(Ok(()), |over| excess.met(over.into()))?;
+        let claimed = claimed_client(case.claims).filter(|_| case.decided.rule.require.needs_client());
+        let of_file = claimed.as_ref().is_some_and(|id| self.clients.contains_key(id));
+        let foreseen = self.precheck(case).and_then(|()| self.prejudge(case, of_file, now));
+        let asked_for = claimed.as_ref().filter(|_| !of_file);
+        let (records, counted) = self.ask(case, asked_for, store, foreseen.is_ok()).await;
+        excess.met(counted.over)?;
+        let verdict = match foreseen {
+            Ok(()) => self.judge(case, records?, now),
+            Err(denial) => Err(denial),
+        };
+        if of_file && matches!(verdict, Err(Denial::ClientRefused(_))) {
+            // An unknown client is looked for in the store. So that nobody can tell the two by the time they take, this one is as
+            // well; whatever the store says of it changes nothing.
+            let session = hashes_of_session(case, store);
+            let _ = store.ask(Question { client: claimed.as_ref(), session: &session }).await;
+        }
+        excess.met(self.lock_out(case, store, &verdict, counted.locked).await)?;
+        let (permit, extension) = verdict?;
+        excess.met(store.take(&self.limits.of_identity(case, &permit.identity, store)).await)?;
         if let Some(Extension { hash, life }) = extension {
             store.extend(hash, life);
+            if permit.session().is_some_and(|live| live.expires.since(now) < SOON) {
+                store.flush().await?;
+            }
         }
         Ok(permit)
+    }
+
+    /// What a rule for users can refuse without the store: a client of the file that does not prove itself, and a session that
+    /// is not even claimed. A store that is away is no reason to say anything else of them.
+    fn prejudge(&self, case: &Case<'_>, of_file: bool, now: Timestamp) -> Result<(), Denial> {
+        let require = case.decided.rule.require;
+        if !require.needs_user() || (require.needs_client() && !of_file) {
+            return Ok(());
+        }
+        if require.needs_client() {
+            self.judge_client(case, None, now)?;
+        }
+        session::claimed(&self.session, case.claims)
     }
 
     /// What can be refused without asking anybody.
@@ -177,25 +211,29 @@ impl Verifier {
         Ok(())
     }
 
-    /// One round trip at most: the records, if anything can come of them, and what counts for the address.
-    async fn ask(&self, case: &Case<'_>, store: &Store, hopeful: bool) -> (Result<Records, Fault>, Counted) {
-        let require = case.decided.rule.require;
+    /// One round trip at most: about a registered client and the session that the rule needs, unless nothing can come of them; and
+    /// what counts for the address.
+    async fn ask(
+        &self,
+        case: &Case<'_>,
+        client: Option<&ClientId>,
+        store: &Store,
+        hopeful: bool,
+    ) -> (Result<Records, Fault>, Counted) {
         let counts = self.limits.of_address(case, store);
         if !hopeful {
             return store.ask_counting(Question::default(), &Tally { counts: &counts, lock: None }).await;
         }
-        let client = claimed_client(case.claims).filter(|id| require.needs_client() && !self.clients.contains_key(id));
-        let user_token = case.claims.user_token.filter(|_| require.needs_user());
-        let question = Question { client: client.as_ref(), session: user_token.map(|token| store.hash(token)) };
+        let session = hashes_of_session(case, store);
         // Where a user is needed, only who is refused will be looked for among the locked.
-        let lockout = self.limits.failed_tokens.as_ref().filter(|_| require == Requirement::Client);
+        let lockout = self.limits.failed_tokens.as_ref().filter(|_| case.decided.rule.require == Requirement::Client);
         let lock = match lockout {
             Some(lockout) if client.is_some() || store.is_alarmed().await => {
                 Some((limits::failed_tokens_of(case.address, store), lockout))
             }
             _ => None,
         };
-        store.ask_counting(question, &Tally { counts: &counts, lock }).await
+        store.ask_counting(Question { client, session: &session }, &Tally { counts: &counts, lock }).await
     }
 
     /// Judges claims against what the store knows. Pure.
@@ -233,7 +271,7 @@ impl Verifier {
                 if !proves {
                     return Err(Denial::ClientRefused(ClientFlaw::WrongToken));
                 }
-                if !client.may_call(endpoint) {
+                if !client.may_call(endpoint, self.fold) {
                     return Err(Denial::Denied("the client may not call this endpoint"));
                 }
                 Ok(id)
@@ -242,6 +280,12 @@ impl Verifier {
             (None, _) => Err(Denial::ClientRefused(ClientFlaw::Unknown)),
         }
     }
+}
+
+/// Where the session may stand that the rule needs.
+fn hashes_of_session(case: &Case<'_>, store: &Store) -> Vec<TokenHash> {
+    let user_token = case.claims.user_token.filter(|_| case.decided.rule.require.needs_user());
+    user_token.map(|token| store.hashes(token)).unwrap_or_default()
 }
 
 fn claimed_client(claims: &Claims<'_>) -> Option<ClientId> {

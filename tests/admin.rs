@@ -351,13 +351,12 @@ fn is_ended(admin: &Admin, issued: &Answer) -> bool {
 }
 
 fn found(admin: &Admin, token: &str) -> Option<Found> {
-    let question = Question { client: None, session: Some(admin.store.hash(token.as_bytes())) };
-    ask(admin, question).session
+    ask(admin, Question { client: None, session: &admin.store.hashes(token.as_bytes()) }).session
 }
 
 fn stored(admin: &Admin, id: &str) -> Option<ClientRecord> {
     let id = ClientId::new(id).unwrap();
-    ask(admin, Question { client: Some(&id), session: None }).client
+    ask(admin, Question { client: Some(&id), session: &[] }).client
 }
 
 fn ask(admin: &Admin, question: Question<'_>) -> ticketgate::store::Records {

@@ -9,9 +9,12 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 use ticketgate::config::{self, Loaded, Overrides, Remark};
+use ticketgate::secret::Secret;
+use ticketgate::store::Key;
 
 const MINIMAL: &str = "upstream: {url: \"http://127.0.0.1:8081\"}\n";
 const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+const OLD_KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
 fn environment(name: &str) -> Result<Option<String>, String> {
     Ok(match name {
@@ -137,7 +140,7 @@ fn variables_serve_as_numbers_durations_and_truth_values() {
 fn a_variable_that_is_not_set_is_a_fault_and_an_empty_default_leaves_the_key_out() {
     assert_fault("clients: [{id: a, secret: \"${NOPE}\"}]\n", "2: clients[0].secret", "NOPE is not set");
     assert_fault("clients: [{id: a, secret: \"${NOPE:-}\"}]\n", "2: clients[0].secret", "is missing");
-    assert!(fine(&format!("{MINIMAL}store: {{key: \"${{NOPE:-}}\"}}\n")).settings.store.key.is_none());
+    assert!(fine(&format!("{MINIMAL}store: {{key: \"${{NOPE:-}}\"}}\n")).settings.store.keys.is_empty());
 }
 
 #[test]
@@ -153,7 +156,7 @@ fn secrets_are_read_from_files_without_their_last_newline() {
         parse(&format!("{MINIMAL}clients: [{{id: a, secret: {{file: secret}}}}]\nstore: {{key: {{file: key}}}}\n"));
     let settings = loaded.unwrap().settings;
     assert_eq!(settings.gate.verify.clients[0].secrets[0].secret.expose(), b"s3cret\n");
-    assert_eq!(settings.store.key.unwrap().expose().len(), 32);
+    assert_eq!(settings.store.keys.len(), 1);
 
     for (file, key, part) in
         [("missing", "admin.token.file", "missing: cannot be read"), ("empty", "admin.token", "is empty")]
@@ -161,6 +164,36 @@ fn secrets_are_read_from_files_without_their_last_newline() {
         let faults = parse(&format!("{MINIMAL}admin: {{token: {{file: {file}}}}}\n")).unwrap_err();
         assert_eq!((faults.len(), faults[0].line, faults[0].key.as_str()), (1, 2, key));
         assert!(faults[0].what.contains(part), "{faults:?}");
+    }
+}
+
+#[test]
+fn secrets_that_can_be_replaced_are_one_or_a_list_with_the_new_one_first() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("old"), format!("{OLD_KEY}\n")).unwrap();
+    let name = folder.path().join("t.yaml");
+    let text = format!(
+        "{MINIMAL}store: {{key: [\"{KEY}\", {{file: old}}, \"${{NOPE:-}}\", plain]}}\n\
+         admin: {{token: [new, \"${{IOS_SECRET}}\"]}}\nclients: [{{id: a, secret: [fresh, ~]}}]\n"
+    );
+    let settings = config::parse_in(&text, &name, &Overrides::default(), &environment).unwrap().settings;
+    let [Key::Sealing(new), Key::Sealing(old), Key::Plain] = settings.store.keys.as_slice() else { panic!("{text}") };
+    assert_eq!((new.expose()[31], old.expose()[31]), (31, 0));
+    let shown = |secrets: &[Secret]| -> Vec<Vec<u8>> { secrets.iter().map(|one| one.expose().to_vec()).collect() };
+    assert_eq!(shown(&settings.admin.tokens), [b"new".to_vec(), b"s3cret".to_vec()]);
+    assert_eq!(settings.gate.verify.clients[0].secrets.len(), 1);
+
+    for (text, place, part) in [
+        (format!("store: {{key: [\"{KEY}\", AAAA]}}\n"), "2: store.key", "must be 32 bytes"),
+        (format!("store: {{key: [\"{KEY}\", \"{KEY}\"]}}\n"), "2: store.key[1]", "given twice"),
+        ("store: {key: [plain, plain]}\n".to_owned(), "2: store.key[1]", "given twice"),
+        ("store: {key: [a, b, c, d, e]}\n".to_owned(), "2: store.key", "more than 4"),
+        ("admin: {token: [a, b, c]}\n".to_owned(), "2: admin.token", "more than 2"),
+        ("clients: [{id: a, secret: [a, b, c]}]\n".to_owned(), "2: clients[0].secret", "more than 2"),
+        ("clients: [{id: a, secret: []}]\n".to_owned(), "2: clients[0].secret", "is missing"),
+        ("clients: [{id: a, secret: [a, \"\"]}]\n".to_owned(), "2: clients[0].secret[1]", "is empty"),
+    ] {
+        assert_fault(&text, place, part);
     }
 }
 
@@ -239,8 +272,8 @@ fn faults_of_the_process_and_of_clients_are_told() {
         ("time: {skew: 1d}\n", "2: time.skew", "12h or less"),
         ("store: {prefix: \"a b\"}\n", "2: store.prefix", "visible ASCII"),
         ("store: {timeout: 0s}\n", "2: store.timeout", "more than 0"),
-        ("session: {idle: 2h, max_age: 1h}\n", "2: session.max_age", "shorter than session.idle"),
-        ("session: {idle: 1m, extend_every: 1m}\n", "2: session.extend_every", "shorter than session.idle"),
+        ("session: {idle: 0s}\n", "2: session.idle", "more than 0"),
+        ("session: {max_age: 0s}\n", "2: session.max_age", "more than 0"),
         ("limits: {header: 10B}\n", "2: limits.header", "at least 1KiB"),
         ("trusted_proxies: [10.0.0.0/8, ten]\n", "2: trusted_proxies[1]", "must be a network"),
         ("reject: {codes: {user_mising: 3}}\n", "2: reject.codes.user_mising", "did you mean `user_missing`?"),
@@ -416,6 +449,7 @@ fn doubtful_configurations_are_warned_of() {
         ("default: public\n", vec!["t.yaml:2: default: public"]),
         ("store: {url: \"file:/tmp/x\"}\n", vec!["t.yaml:2: store.key: is not set"]),
         ("store: {url: \"memory:\"}\n", vec![]),
+        ("store: {key: plain}\n", vec!["t.yaml:2: store.key: holds plain"]),
         (
             "rules:\n  - {endpoint: a/bc/d, require: client}\n  - {endpoint: ab/c/d, require: user}\n  - {endpoint: abc//d, require: public}\n",
             vec!["t.yaml:4: rules[1].endpoint: shares its md5 api_token with a/bc/d (line 3)"],

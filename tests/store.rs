@@ -12,8 +12,8 @@ use ticketgate::ids::{ClientId, SessionId, TokenHash, UserId};
 use ticketgate::secret::Secret;
 use ticketgate::store::record::{Algorithm, LiveSecret};
 use ticketgate::store::{
-    Cap, ClientRecord, Created, Ending, Fault, Found, HeldCookie, Live, Location, Question, SessionRecord, Settings,
-    Store,
+    Cap, ClientRecord, Created, Ending, Fault, Found, HeldCookie, Key, Live, Location, Question, SessionRecord,
+    Settings, Store,
 };
 
 #[path = "support/redis.rs"]
@@ -49,8 +49,8 @@ impl Bench {
             (Engine::File, _) => Location::File(directory.path().join("state.redb")),
             _ => Location::Memory,
         };
-        let key = key.map(|byte| Secret::new([byte; 32]));
-        let settings = Settings { location, prefix: PREFIX.into(), key, timeout: Duration::from_secs(20) };
+        let keys = key.map(sealing).into_iter().collect();
+        let settings = Settings { location, prefix: PREFIX.into(), keys, timeout: Duration::from_secs(20) };
         let clock = Clock::movable();
         let store = Store::open(&settings, clock.clone()).await.unwrap();
         Self { store, settings, clock, redis, directory }
@@ -109,7 +109,7 @@ impl Bench {
     }
 
     async fn find(&self, hash: TokenHash) -> Option<Found> {
-        let question = Question { client: None, session: Some(hash) };
+        let question = Question { client: None, session: &[hash] };
         self.store.ask(question).await.unwrap().session
     }
 
@@ -157,14 +157,18 @@ impl Bench {
         self.directory.path().join("state.redb")
     }
 
-    /// The store as a gate with another key sees it: opened, or the fault that keeps it from opening.
-    async fn reopened_with_key(self, key: Option<u8>) -> Result<Self, Fault> {
+    /// The store as a gate with other keys sees it: opened, or the fault that keeps it from opening.
+    async fn reopened_with(self, keys: &[Key]) -> Result<Self, Fault> {
         let Self { store, mut settings, clock, redis, directory } = self;
         drop(store);
-        settings.key = key.map(|byte| Secret::new([byte; 32]));
+        settings.keys = keys.to_vec();
         let store = Store::open(&settings, clock.clone()).await?;
         Ok(Self { store, settings, clock, redis, directory })
     }
+}
+
+fn sealing(byte: u8) -> Key {
+    Key::Sealing(Secret::new([byte; 32]))
 }
 
 fn user_id(user: &str) -> UserId {
@@ -204,7 +208,7 @@ async fn a_session_is_found_as_it_was_written_with_its_client_in_one_question() 
         let hash = bench.log_in("t", "7").await;
         assert!(bench.store.add_client(&client("ios")).await.unwrap());
         let id = ClientId::new("ios").unwrap();
-        let records = bench.store.ask(Question { client: Some(&id), session: Some(hash) }).await.unwrap();
+        let records = bench.store.ask(Question { client: Some(&id), session: &[hash] }).await.unwrap();
         assert_eq!(records.client, Some(client("ios")));
         let Some(Found::Live(live)) = records.session else { panic!("{records:?}") };
         let expected = bench.session("7");
@@ -220,7 +224,7 @@ async fn a_session_is_found_as_it_was_written_with_its_client_in_one_question() 
 async fn what_is_not_there_is_no_fault() {
     on_every_store(async |bench| {
         let (hash, id, user) = (bench.store.hash(b"nobody's"), ClientId::new("none").unwrap(), user_id("nobody"));
-        let records = bench.store.ask(Question { client: Some(&id), session: Some(hash) }).await.unwrap();
+        let records = bench.store.ask(Question { client: Some(&id), session: &[hash] }).await.unwrap();
         assert!(records.client.is_none() && records.session.is_none());
         assert!(bench.store.ask(Question::default()).await.is_ok());
         assert_eq!(bench.store.end(hash, Ending::Admin).await, Ok(false));
@@ -594,7 +598,7 @@ async fn nothing_secret_is_stored_in_the_clear_under_a_key_and_never_a_token() {
         let dump = bench.dump().await;
         let holds = |text: &[u8]| dump.windows(text.len()).any(|window| window == text);
         assert!(!holds(b"the-token-itself"));
-        if bench.settings.key.is_some() {
+        if !bench.settings.keys.is_empty() {
             assert!(!holds(b"cookie-value-of-the-login"));
             assert!(!holds(b"AgentOfTheLogin"));
             assert!(!holds(b"secret-of-the-client"));
@@ -615,7 +619,7 @@ async fn a_value_under_another_key_is_a_fault_and_not_a_missing_session() {
             let bench = Bench::start(engine, written).await;
             let hash = bench.log_in("t", "7").await;
             bench.store.add_client(&client("ios")).await.unwrap();
-            match bench.reopened_with_key(read).await {
+            match bench.reopened_with(&read.map(sealing).into_iter().collect::<Vec<_>>()).await {
                 Err(fault) => assert!(matches!(fault, Fault::Unreadable(_)), "{fault}"),
                 Ok(bench) => all_faults(&bench, hash).await,
             }
@@ -625,9 +629,9 @@ async fn a_value_under_another_key_is_a_fault_and_not_a_missing_session() {
 
 async fn all_faults(bench: &Bench, hash: TokenHash) {
     let id = ClientId::new("ios").unwrap();
-    let session = bench.store.ask(Question { client: None, session: Some(hash) }).await;
+    let session = bench.store.ask(Question { client: None, session: &[hash] }).await;
     assert!(matches!(session, Err(Fault::Unreadable(_))), "{session:?}");
-    let client = bench.store.ask(Question { client: Some(&id), session: None }).await;
+    let client = bench.store.ask(Question { client: Some(&id), session: &[] }).await;
     assert!(matches!(client, Err(Fault::Unreadable(_))), "{client:?}");
     assert!(matches!(bench.store.clients().await, Err(Fault::Unreadable(_))));
     assert!(matches!(bench.store.sessions(&user_id("7")).await, Err(Fault::Unreadable(_))));
@@ -706,4 +710,85 @@ async fn a_session_deleted_by_hand_in_redis_is_gone() {
     bench.redis.as_ref().unwrap().command::<i64>(&["DEL", &format!("{PREFIX}session:{}", hash.to_hex())]);
     assert!(bench.find(hash).await.is_none());
     assert_eq!(bench.listed("7").await, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replaced_key_ends_no_session_and_forgets_no_client() {
+    for engine in [Engine::File, Engine::Redis] {
+        for (before, old) in [(Some(1), sealing(1)), (None, Key::Plain)] {
+            println!("on {engine:?}, from key {before:?}");
+            let bench = Bench::start(engine, before).await;
+            let hash = bench.log_in("t", "7").await;
+            bench.store.add_client(&client("ios")).await.unwrap();
+
+            let bench = bench.reopened_with(&[sealing(2), old]).await.unwrap();
+            let candidates = bench.store.hashes(b"t");
+            assert_eq!(candidates, [bench.store.hash(b"t"), hash]);
+            let id = ClientId::new("ios").unwrap();
+            let question = Question { client: Some(&id), session: &candidates };
+            let records = bench.store.ask(question).await.unwrap();
+            assert_eq!(records.client, Some(client("ios")));
+            let Some(Found::Live(live)) = records.session else { panic!("{:?}", records.session) };
+            assert_eq!((live.hash, &live.record.user), (hash, &user_id("7")), "found where it stands");
+
+            bench.store.extend(live.hash, IDLE * 2);
+            bench.store.flush().await.unwrap();
+            assert!(bench.live(hash).await.expires >= bench.clock.now().plus(IDLE * 2 - Duration::from_secs(60)));
+            let changed = bench.store.change_jar(hash, &|jar| {
+                jar.push(cookie("cart", "full"));
+                true
+            });
+            assert_eq!(changed.await, Ok(true));
+            let newer = bench.log_in("u", "7").await;
+            assert_eq!(newer, bench.store.hash(b"u"));
+            assert_eq!(bench.listed("7").await.len(), 2);
+            assert_eq!(bench.store.end(hash, Ending::Admin).await, Ok(true));
+            assert_eq!(bench.ending(hash).await, Some(Ending::Admin));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_written_after_a_key_was_replaced_opens_with_the_new_one_alone() {
+    for engine in [Engine::File, Engine::Redis] {
+        println!("on {engine:?}");
+        let bench = Bench::start(engine, Some(1)).await;
+        let hash = bench.log_in("t", "7").await;
+        bench.store.add_client(&client("ios")).await.unwrap();
+
+        let bench = bench.reopened_with(&[sealing(2), sealing(1)]).await.unwrap();
+        assert_eq!(bench.store.renew_clients().await.map(|_| ()), Ok(()));
+        assert_eq!(bench.store.renew_clients().await, Ok(0), "once is enough");
+        bench.store.change_jar(hash, &|jar| jar.pop().is_some()).await.unwrap();
+        bench.store.flush().await.unwrap();
+
+        let bench = bench.reopened_with(&[sealing(2)]).await.unwrap();
+        assert_eq!(bench.store.clients().await, Ok(vec![client("ios")]));
+        assert_eq!(bench.live(hash).await.record.jar, []);
+        assert!(bench.find(bench.store.hash(b"t")).await.is_none(), "but its token is hashed under the old key");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_forgets_expired_sessions_of_a_key_that_was_given_up() {
+    let bench = Bench::start(Engine::File, Some(1)).await;
+    let hash = bench.log_in("t", "7").await;
+    bench.pass(IDLE + Duration::from_secs(1));
+    let bench = bench.reopened_with(&[sealing(2)]).await.unwrap();
+    assert!(bench.find(hash).await.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_sessions_under_one_token_the_one_under_the_first_key_counts() {
+    for engine in [Engine::File, Engine::Redis] {
+        println!("on {engine:?}");
+        let bench = Bench::start(engine, Some(1)).await;
+        bench.log_in("t", "old").await;
+        let bench = bench.reopened_with(&[sealing(2), sealing(1)]).await.unwrap();
+        bench.log_in("t", "new").await;
+        let hashes = bench.store.hashes(b"t");
+        let records = bench.store.ask(Question { client: None, session: &hashes }).await.unwrap();
+        let Some(Found::Live(live)) = records.session else { panic!("{:?}", records.session) };
+        assert_eq!(live.record.user, user_id("new"));
+    }
 }

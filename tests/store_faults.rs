@@ -27,7 +27,7 @@ const HEALING: Duration = Duration::from_secs(10);
 const IDLE: Duration = Duration::from_secs(7200);
 
 fn settings(location: Location) -> Settings {
-    Settings { location, prefix: "ticketgate:".into(), key: None, timeout: TIMEOUT }
+    Settings { location, prefix: "ticketgate:".into(), keys: Vec::new(), timeout: TIMEOUT }
 }
 
 async fn open(url: &str) -> Store {
@@ -75,7 +75,7 @@ async fn log_in(store: &Store, token: &str) -> Result<TokenHash, Fault> {
 }
 
 async fn lives(store: &Store, hash: TokenHash) -> Result<bool, Fault> {
-    let records = store.ask(Question { client: Some(&ios()), session: Some(hash) }).await?;
+    let records = store.ask(Question { client: Some(&ios()), session: &[hash] }).await?;
     Ok(matches!(records.session, Some(Found::Live(_))))
 }
 
@@ -97,7 +97,7 @@ async fn every_operation_fails_in_time(store: &Store, hash: TokenHash) -> Vec<Fa
     let (user, client) = (user(), client());
     let cap = Some(Cap { sessions: 1, end_oldest: true });
     let mut faults = Vec::new();
-    faults.push(in_time(store.ask(Question { client: Some(&client.id), session: Some(hash) })).await.unwrap_err());
+    faults.push(in_time(store.ask(Question { client: Some(&client.id), session: &[hash] })).await.unwrap_err());
     faults.push(in_time(store.create(hash, &session(), IDLE, cap)).await.unwrap_err());
     faults.push(in_time(store.change_jar(hash, &|_| true)).await.unwrap_err());
     faults.push(in_time(store.end(hash, Ending::Admin)).await.unwrap_err());
@@ -329,7 +329,7 @@ async fn a_key_of_the_wrong_type_is_unreadable_and_disturbs_no_other() {
     assert!(matches!(store.end(bad, Ending::Admin).await, Err(Fault::Unreadable(_))));
     assert!(matches!(store.change_jar(bad, &|_| true).await, Err(Fault::Unreadable(_))));
     let list = ClientId::new("list").unwrap();
-    let question = Question { client: Some(&list), session: None };
+    let question = Question { client: Some(&list), session: &[] };
     assert!(matches!(store.ask(question).await, Err(Fault::Unreadable(_))));
     store.extend(bad, IDLE);
     store.extend(good, IDLE);
@@ -493,12 +493,12 @@ async fn all_is_there(path: &Path, acknowledged: &[String]) {
             }
             Some(("ended", name)) => {
                 let session = store.hash(name.as_bytes());
-                let records = store.ask(Question { client: None, session: Some(session) }).await.unwrap();
+                let records = store.ask(Question { client: None, session: &[session] }).await.unwrap();
                 assert!(matches!(records.session, Some(Found::Ended(Ending::Admin))), "{name}");
             }
             Some(("client", id)) => {
                 let id = ClientId::new(id).unwrap();
-                let records = store.ask(Question { client: Some(&id), session: None }).await.unwrap();
+                let records = store.ask(Question { client: Some(&id), session: &[] }).await.unwrap();
                 assert!(records.client.is_some(), "{id}");
             }
             _ => continue,

@@ -10,4 +10,6 @@ pub mod caller;
 pub mod gate;
 pub mod http;
 pub mod php;
+pub mod process;
 pub mod redis;
+pub mod scripted;

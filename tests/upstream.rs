@@ -12,3 +12,7 @@ mod pool;
 #[cfg(test)]
 #[path = "upstream/replies.rs"]
 mod replies;
+#[cfg(test)]
+#[expect(dead_code, reason = "the tests of the whole gate use the rest")]
+#[path = "support/scripted.rs"]
+mod scripted;

@@ -175,7 +175,7 @@ fn is_live(secret: &LiveSecret, now: Timestamp) -> bool {
 }
 
 async fn stored(parts: &Parts, id: &ClientId) -> Result<Option<ClientRecord>, Problem> {
-    let question = Question { client: Some(id), session: None };
+    let question = Question { client: Some(id), session: &[] };
     Ok(parts.store.ask(question).await?.client)
 }
 

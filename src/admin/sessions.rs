@@ -35,7 +35,13 @@ pub(super) async fn issue(parts: &Parts, user: &str, body: &Bytes) -> Result<Res
     let new: New = answer::parse(body)?;
     check_binding(&new, &parts.session)?;
     let client = known_client(parts, new.client_id.as_deref()).await?;
-    let new = NewSession { client, ip: new.ip, user_agent: new.user_agent, ..NewSession::of(user.clone()) };
+    let new = NewSession {
+        client,
+        ip: new.ip,
+        user_agent: new.user_agent,
+        holds_cookies: parts.holds_cookies,
+        ..NewSession::of(user.clone())
+    };
     let issued = issue::issue(&parts.store, &parts.clock, &parts.session, new).await?;
     tracing::info!(user_id = %user, session = %issued.session, "session issued by an operator");
     let token =

@@ -144,8 +144,8 @@ pub(crate) enum Mode {
 pub(crate) struct Client {
     /// Its `client_id`; required.
     pub(crate) id: Option<String>,
-    /// Its `client_secret`; required.
-    pub(crate) secret: Option<SecretText>,
+    /// Its `client_secret`; required. A list of two while it is being replaced, the new one first.
+    pub(crate) secret: OneOrMany<Option<SecretText>>,
     /// Algorithms of its api_token; both by default.
     pub(crate) algorithms: Option<Vec<Algorithm>>,
     /// Endpoints that it may call, patterns as in rules; all by default.

@@ -102,8 +102,8 @@ fn admin(file: &File, faults: &mut Faults) -> Option<admin::Settings> {
     if port != Some("0") && file.listen.0.contains(&file.admin.listen) {
         faults.add("admin.listen", "is an address of `listen`; operators need one of their own");
     }
-    let token = secrets::optional(file.admin.token.as_ref(), "admin.token", faults);
-    Some(admin::Settings { listen: listen?, token: token? })
+    let tokens = secrets::list(&file.admin.token, "admin.token", 2, faults);
+    Some(admin::Settings { listen: listen?, tokens: tokens? })
 }
 
 fn verify(file: &File, faults: &mut Faults) -> Option<verify::Settings> {
@@ -124,6 +124,7 @@ fn verify(file: &File, faults: &mut Faults) -> Option<verify::Settings> {
         skew: file.time.skew.0,
         session: session?,
         limits: limits?,
+        fold: endpoint::fold(file),
     })
 }
 

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use crate::config::Settings;
 use crate::config::faults::Faults;
-use crate::config::file::routing::Fold;
 use crate::config::file::rule::{Requirement, Rule};
 use crate::config::file::{File, Mode};
 use crate::config::values::{SecretText, TextOr};
@@ -18,10 +17,14 @@ pub(crate) fn about(file: &File, faults: &mut Faults) {
         faults.warn("default", "public: whatever no rule matches is open to everybody");
     }
     let in_memory = matches!(&file.store.url, SecretText::Text(url) if url == "memory:");
-    if file.store.key.is_none() && !in_memory {
+    let keys: Vec<_> = file.store.key.0.iter().flatten().collect();
+    if keys.is_empty() && !in_memory {
         faults.warn("store.key", "is not set: secrets and sessions are stored unsealed");
     }
-    unreachable_rules(&file.rules, file.fold.contains(&Fold::Case), faults);
+    if keys.iter().any(|key| matches!(key, SecretText::Text(text) if text == "plain")) {
+        faults.warn("store.key", "holds plain: values that were not sealed, whoever wrote them, are accepted");
+    }
+    unreachable_rules(&file.rules, !file.fold.is_empty(), faults);
     equal_tokens(&file.rules, faults);
 }
 

@@ -95,11 +95,20 @@ impl Settings {
             cookies: self.shown(&inbound.cookies),
             ..Explanation::default()
         };
-        match self.decide(&inbound) {
+        match self.decide_offline(&inbound) {
             Ok(decided) => explanation.decided(&decided, &Claims::of(&inbound, &self.credentials), self),
             Err(refusal) => explanation.refused = Some(refusal.into()),
         }
         explanation
+    }
+
+    /// With a look through a body that is there, which a request that arrives is asked for last of all.
+    fn decide_offline(&self, inbound: &Inbound) -> Result<Decided<'_>, Refusal> {
+        let decided = self.decide(inbound)?;
+        if let (Some(bytes), Some(scan)) = (inbound.gathered(), self.scan(inbound, decided.rule)) {
+            read::check_multipart(bytes, scan)?;
+        }
+        Ok(decided)
     }
 
     fn shown(&self, params: &Params) -> Vec<Shown> {

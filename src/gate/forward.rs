@@ -7,7 +7,6 @@ use http::{HeaderMap, Response};
 use crate::credentials::Claims;
 use crate::gate::note::Note;
 use crate::gate::{Gate, Mode, is_public, replies};
-use crate::ids::UserId;
 use crate::login::{self, Attempt, Desk, Watched, jar, judged};
 use crate::policy::login_rule::LoginRule;
 use crate::policy::rule::{Logout, Rule};
@@ -30,7 +29,7 @@ pub(super) struct Passage<'a> {
 /// What a request carries besides its own head.
 struct Load<'a> {
     permit: &'a Permit,
-    cookies: Option<String>,
+    cookies: Option<Vec<u8>>,
     drop_authorization: bool,
     plain_reply: bool,
     rule: Option<&'a Rule>,
@@ -64,8 +63,11 @@ impl Gate {
             Some(login) => return self.watch_login(passage, login, response, note).await,
             None => response,
         };
+        if let Some(live) = passage.permit.session() {
+            self.take_up_cookies(passage, live, response.headers()).await?;
+        }
         if held {
-            self.take_up_cookies(passage, response.headers_mut()).await?;
+            response.headers_mut().remove(http::header::SET_COOKIE);
         }
         if let Some(logout) = passage.rule.logout {
             self.log_out(passage, logout, response.status().as_u16()).await?;
@@ -120,20 +122,20 @@ impl Gate {
     /// Whether this request's cookies are the gate's business: the client's own do not pass then.
     fn holds(&self, passage: &Passage<'_>) -> bool {
         match (&passage.rule.login, passage.permit.session()) {
-            _ if is_public(passage.rule) => false,
             (Some(login), _) => login.hold_cookies,
+            _ if is_public(passage.rule) => false,
             (None, Some(live)) => live.record.holds_cookies,
             (None, None) => self.holds_cookies,
         }
     }
 
     /// The session's cookies; none for a login, which starts from a clean jar, and where no user is needed.
-    fn held_cookies(&self, passage: &Passage<'_>) -> String {
+    fn held_cookies(&self, passage: &Passage<'_>) -> Vec<u8> {
         match passage.permit.session() {
             Some(live) if passage.rule.login.is_none() => {
                 jar::cookie_line(&live.record.jar, &passage.inbound.target.raw_path, self.clock.now())
             }
-            _ => String::new(),
+            _ => Vec::new(),
         }
     }
 
@@ -167,7 +169,7 @@ impl Gate {
             rule,
             inbound: passage.inbound,
             client: passage.permit.identity().client.as_ref(),
-            older: passage.claims.user_token,
+            claims: passage.claims,
             data_key: &self.settings.reply.keys.data,
         };
         let desk = Desk { store: &self.store, clock: &self.clock, sessions: self.verifier.session_settings() };
@@ -194,33 +196,27 @@ impl Gate {
         }
     }
 
-    /// Takes the application's cookies up into the session, and shows the client none of them.
-    async fn take_up_cookies(&self, passage: &Passage<'_>, headers: &mut HeaderMap) -> Result<(), Refusal> {
-        let path = &passage.inbound.target.raw_path;
+    /// Takes the application's cookies up into the session, where it holds them. An identity never changes under a token: cookies
+    /// that name another user end it.
+    async fn take_up_cookies(&self, passage: &Passage<'_>, live: &Live, headers: &HeaderMap) -> Result<(), Refusal> {
         let now = self.clock.now();
-        if let Some(live) = passage.permit.session() {
-            if let Some(other) = self.other_user(live, headers, path) {
-                self.store.end(live.hash, Ending::Logout).await?;
-                let detail = format!("a cookie of the application names another user: {other}");
-                return Err(Refusal::new(Reason::SessionLost, detail));
-            }
-            let changes = jar::changes(headers, path, now);
-            if !changes.is_empty() {
-                // The request was done and its answer is right; only the cookies could not be kept.
-                if let Err(fault) = self.store.change_jar(live.hash, &|jar| jar::apply(jar, &changes)).await {
-                    tracing::warn!(%fault, "cookies of the application could not be kept");
-                }
+        let changes = jar::changes(headers, &passage.inbound.target.raw_path, now);
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let other = |source| judged::other_user(source, live, &changes, now);
+        if let Some(other) = self.cookie_users.iter().find_map(other) {
+            self.store.end(live.hash, Ending::Logout).await?;
+            let detail = format!("a cookie of the application names another user: {other}");
+            return Err(Refusal::new(Reason::SessionLost, detail));
+        }
+        if live.record.holds_cookies {
+            // The request was done and its answer is right; only the cookies could not be kept.
+            if let Err(fault) = self.store.change_jar(live.hash, &|jar| jar::apply(jar, &changes, now)).await {
+                tracing::warn!(%fault, "cookies of the application could not be kept");
             }
         }
-        headers.remove(http::header::SET_COOKIE);
         Ok(())
-    }
-
-    /// An identity never changes under a token.
-    fn other_user(&self, live: &Live, headers: &HeaderMap, path: &str) -> Option<UserId> {
-        let now = self.clock.now();
-        let named = |source| judged::user_of_cookies(source, headers, path, now);
-        self.cookie_users.iter().find_map(named).filter(|user| *user != live.record.user)
     }
 
     /// The application has answered: `this` ends whatever it said, the others only where it did not fail.

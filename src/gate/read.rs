@@ -1,14 +1,12 @@
 //! The first step: from what arrived to an [`Inbound`].
 
-use hyper::body::Incoming;
-
 use crate::gate::note::Note;
 use crate::gate::{Arrived, Gate, Mode, Settings};
-use crate::request::body::{self, Body, Limits, Streaming};
+use crate::policy::rule::Rule;
+use crate::request::body::{Body, Streaming};
 use crate::request::head::{Framing, Head};
 use crate::request::multipart::Scan;
 use crate::request::php::{BodyKind, Params};
-use crate::request::reserved::Reserved;
 use crate::request::target::Target;
 use crate::request::{Inbound, Unreadable};
 
@@ -20,45 +18,50 @@ impl Gate {
         let origin = reading.trusted.origin(&head, arrived.peer);
         note.saw(&head, &origin, &reading.reserved);
         let mut inbound = unread(head, origin, reading.lenient)?;
-        let framing = inbound.head.framing();
-        let kind = self.settings.kind_of(&inbound);
-        inbound.body = match (framing, kind) {
-            (Framing::Empty, _) => Body::Empty,
-            (_, BodyKind::Form) => self.read_form(&mut inbound, arrived.body).await?,
-            (_, BodyKind::Multipart) => self.read_multipart(&inbound, arrived.body).await?,
-            (Framing::Length(_), BodyKind::Opaque) => {
-                Body::Streaming(Box::new(Streaming::new(arrived.body, framing, reading.limits)?))
-            }
-            // PHP pools hang on chunked bodies: a small one is gathered, so that its length is known.
-            (Framing::Chunked, BodyKind::Opaque) => gathered(arrived.body, framing, reading.limits).await?,
+        if inbound.head.framing() == Framing::Empty {
+            return Ok(inbound);
+        }
+        let body = Streaming::new(arrived.body, inbound.head.framing(), self.arriving)?;
+        inbound.body = match self.settings.kind_of(&inbound) {
+            BodyKind::Form => self.read_form(&mut inbound, body).await?,
+            BodyKind::Multipart | BodyKind::Opaque => Body::Streaming(Box::new(body)),
         };
         Ok(inbound)
     }
 
-    async fn read_form(&self, inbound: &mut Inbound, rest: Incoming) -> Result<Body, Unreadable> {
-        let limits = self.settings.reading.limits;
-        match gathered(rest, inbound.head.framing(), limits).await? {
-            Body::Gathered(bytes) => {
-                inbound.form = Params::parse(&bytes);
-                Ok(Body::Gathered(bytes))
+    async fn read_form(&self, inbound: &mut Inbound, body: Streaming) -> Result<Body, Unreadable> {
+        let limit = self.settings.reading.limits.form;
+        let Ok(bytes) = body.gather(limit).await? else {
+            return Err(Unreadable::TooLarge(format!("the form is larger than {limit} bytes")));
+        };
+        inbound.form = Params::parse(&bytes);
+        Ok(Body::Gathered(bytes))
+    }
+
+    /// Reads what must be read of the body before it goes on, once nothing else stands against the request: a client that waits
+    /// to be asked for its body (RFC 9110, 10.1.1) is not asked in vain.
+    ///
+    /// A multipart body within the limit is looked through before anybody sees it, a longer one as it streams: it is broken off
+    /// before a part that it must not hold.
+    pub(super) async fn read_rest(&self, inbound: &Inbound, body: &mut Body, rule: &Rule) -> Result<(), Unreadable> {
+        self.gather_rest(inbound, body).await?;
+        match (self.settings.scan(inbound, rule), &mut *body) {
+            (Some(scan), Body::Gathered(bytes)) => check_multipart(bytes, scan),
+            (Some(scan), Body::Streaming(streaming)) if self.settings.mode == Mode::Enforce => {
+                streaming.watch_with(scan);
+                Ok(())
             }
-            Body::Empty => Ok(Body::Empty),
-            Body::Streaming(_) => Err(Unreadable::TooLarge(format!("the form is larger than {} bytes", limits.form))),
+            _ => Ok(()),
         }
     }
 
-    /// A multipart body within the limit is looked through before anybody sees it (see [`check_multipart`]); a longer one as it
-    /// streams, broken off before a part that it must not hold.
-    async fn read_multipart(&self, inbound: &Inbound, rest: Incoming) -> Result<Body, Unreadable> {
-        let reading = &self.settings.reading;
-        // No rule is known yet, so a login's fields are looked for as well: a login is no upload.
-        let scan = Scan::for_request(&reading.reserved, &inbound.query, false);
-        Ok(match gathered(rest, inbound.head.framing(), reading.limits).await? {
-            Body::Streaming(streaming) if self.settings.mode == Mode::Enforce => {
-                Body::Streaming(Box::new(streaming.watched_by(scan)))
-            }
-            body => body,
-        })
+    /// Gathers a small body in chunks, so that its length is known (PHP pools hang on chunked bodies), and a small multipart one.
+    pub(super) async fn gather_rest(&self, inbound: &Inbound, body: &mut Body) -> Result<(), Unreadable> {
+        let is_multipart = self.settings.kind_of(inbound) == BodyKind::Multipart;
+        if is_multipart || inbound.head.framing() == Framing::Chunked {
+            body.gather(self.settings.reading.limits.form).await?;
+        }
+        Ok(())
     }
 }
 
@@ -70,6 +73,16 @@ impl Settings {
             return BodyKind::Opaque;
         }
         BodyKind::of(inbound.head.header("Content-Type"))
+    }
+
+    /// What a multipart body is looked through for, once its rule is known; `None` where PHP reads none, or nobody shall.
+    pub(super) fn scan(&self, inbound: &Inbound, rule: &Rule) -> Option<Scan> {
+        let read = inbound.head.method() == "POST" && !rule.opaque_body;
+        if !read || BodyKind::of(inbound.head.header("Content-Type")) != BodyKind::Multipart {
+            return None;
+        }
+        let missed = self.policy.params_missed(inbound, rule);
+        Some(Scan::for_request(&self.reading.reserved, &inbound.query, &missed, rule.login.is_some()))
     }
 }
 
@@ -86,21 +99,9 @@ pub(super) fn unread(
     Ok(Inbound { head, target, query, form: Params::default(), cookies, origin, body: Body::Empty })
 }
 
-async fn gathered(rest: Incoming, framing: Framing, limits: Limits) -> Result<Body, Unreadable> {
-    Ok(match body::gather(rest, framing, limits.form, limits).await? {
-        Ok(bytes) => Body::Gathered(bytes),
-        Err(streaming) => Body::Streaming(Box::new(streaming)),
-    })
-}
-
 /// Refuses a gathered multipart body in which a reserved name could be read.
-pub(super) fn check_multipart(inbound: &Inbound, reserved: &Reserved, login: bool) -> Result<(), Unreadable> {
-    let Some(bytes) = inbound.gathered() else { return Ok(()) };
-    if inbound.head.method() != "POST" || BodyKind::of(inbound.head.header("Content-Type")) != BodyKind::Multipart {
-        return Ok(());
-    }
+pub(super) fn check_multipart(bytes: &[u8], mut scan: Scan) -> Result<(), Unreadable> {
     let ambiguous = |name: Vec<u8>| Unreadable::Ambiguous(format!("{} in a multipart body", name.escape_ascii()));
-    let mut scan = Scan::for_request(reserved, &inbound.query, login);
     // PHP reads a part's head that the end of the body cuts off as if it were whole.
     scan.feed(bytes).and_then(|_| scan.feed(b"\r\n\r\n")).map(|_| ()).map_err(ambiguous)
 }

@@ -3,7 +3,7 @@
 use crate::clock::{Clock, Timestamp};
 use crate::ids::{BadId, ClientId, SessionId, TokenHash, UserId};
 use crate::secret::Secret;
-use crate::store::{Cap, Created, Fault, HeldCookie, SessionRecord, Store};
+use crate::store::{Admission, Cap, Created, Ending, Fault, HeldCookie, SessionRecord, Store};
 use crate::verify::SessionSettings;
 
 /// A session to be made.
@@ -23,13 +23,15 @@ pub struct NewSession {
     pub jar: Vec<HeldCookie>,
     /// Whether cookies are held at all.
     pub holds_cookies: bool,
+    /// The session in whose place it comes.
+    pub older: Option<TokenHash>,
 }
 
 impl NewSession {
     /// For a user, and nothing else known.
     pub fn of(user: UserId) -> Self {
         let (ip, user_agent, jar) = (String::new(), String::new(), Vec::new());
-        Self { user, client: None, adopted: None, ip, user_agent, jar, holds_cookies: false }
+        Self { user, client: None, adopted: None, ip, user_agent, jar, holds_cookies: false, older: None }
     }
 }
 
@@ -82,7 +84,10 @@ pub async fn issue(
     new: NewSession,
 ) -> Result<Issued, NotIssued> {
     let token = match new.adopted {
-        Some(token) => token,
+        Some(token) => {
+            forget_under_older_keys(store, &token).await?;
+            token
+        }
         None => Secret::new(random_hex::<16>()?),
     };
     let now = clock.now();
@@ -99,12 +104,22 @@ pub async fn issue(
     };
     let hash = store.hash(token.expose());
     let life = settings.idle.min(settings.max_age);
-    match store.create(hash, &record, life, cap(settings)).await? {
+    let admission = Admission { hash, record: &record, idle: life, cap: cap(settings), older: new.older };
+    match store.admit(admission).await? {
         Created::Full => Err(NotIssued::Full),
         Created::Stands { displaced } => {
             Ok(Issued { token, session: record.id, hash, expires: now.plus(life), displaced })
         }
     }
+}
+
+/// A token that the application hands out again has one session: none that was made before `store.key` was replaced may come
+/// to light when the new one ends.
+async fn forget_under_older_keys(store: &Store, token: &Secret) -> Result<(), Fault> {
+    for older in store.hashes(token.expose()).into_iter().skip(1) {
+        store.end(older, Ending::Logout).await?;
+    }
+    Ok(())
 }
 
 fn cap(settings: &SessionSettings) -> Option<Cap> {

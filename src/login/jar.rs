@@ -5,11 +5,13 @@ use http::HeaderMap;
 use http::header::SET_COOKIE;
 
 use crate::clock::Timestamp;
+use crate::policy::pattern::Glob;
 use crate::store::HeldCookie;
 
-/// Most cookies held for one session, and the most bytes of one: what browsers keep (RFC 6265, 6.1).
+/// Most cookies held for one session, the most bytes of one's name and value, and of its path: what browsers keep (RFC 6265, 6.1).
 const MAX_COOKIES: usize = 50;
 const MAX_BYTES: usize = 4096;
+const MAX_PATH: usize = 1024;
 
 /// One Set-Cookie line: a cookie to hold, or one to forget.
 #[derive(Clone, Debug)]
@@ -20,24 +22,37 @@ pub struct Change {
 
 /// What a reply does to the jar. Lines that cannot be read, or are larger than a browser would keep, do nothing.
 pub fn changes(headers: &HeaderMap, request_path: &str, now: Timestamp) -> Vec<Change> {
-    headers.get_all(SET_COOKIE).iter().filter_map(|line| change(line.to_str().ok()?, request_path, now)).collect()
+    headers.get_all(SET_COOKIE).iter().filter_map(|line| change(line.as_bytes(), request_path, now)).collect()
 }
 
-fn change(line: &str, request_path: &str, now: Timestamp) -> Option<Change> {
-    let parsed = Cookie::parse(line).ok().filter(|_| line.len() <= MAX_BYTES)?;
-    let path = parsed.path().filter(|path| path.starts_with('/')).unwrap_or_else(|| default_path(request_path));
-    let expires = lapses(&parsed, now);
-    let cookie = HeldCookie {
-        name: parsed.name().to_owned(),
-        value: parsed.value().to_owned(),
-        path: path.to_owned(),
-        expires: expires.map(Timestamp::as_millis),
-    };
-    let printable = |text: &str| text.bytes().all(|byte| byte >= 0x20 && byte != 0x7f && byte != b';');
-    if cookie.name.is_empty() || !printable(&cookie.name) || !printable(&cookie.value) {
+fn change(line: &[u8], request_path: &str, now: Timestamp) -> Option<Change> {
+    let (pair, attributes) = line.split_at(memchr::memchr(b';', line).unwrap_or(line.len()));
+    let (name, value) = pair.split_at(memchr::memchr(b'=', pair)?);
+    let (name, value) = (name.trim_ascii(), value.get(1..)?.trim_ascii());
+    let printable = |text: &[u8]| text.iter().all(|byte| *byte >= 0x20 && *byte != 0x7f);
+    if name.is_empty() || name.len() + value.len() > MAX_BYTES || !printable(name) || !printable(value) {
         return None;
     }
+    let attributes = Cookie::parse(format!("x=x{}", text_of(attributes))).ok()?;
+    let path = attributes.path().filter(|path| path.starts_with('/') && path.len() <= MAX_PATH);
+    let expires = lapses(&attributes, now);
+    let cookie = HeldCookie {
+        name: text_of(name),
+        value: text_of(value),
+        path: path.unwrap_or_else(|| default_path(request_path)).to_owned(),
+        expires: expires.map(Timestamp::as_millis),
+    };
     Some(Change { deleted: expires.is_some_and(|at| at <= now), cookie })
+}
+
+/// Cookies are bytes and the record is text: each byte is the character of that number (ISO 8859-1).
+fn text_of(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| char::from(*byte)).collect()
+}
+
+/// The inverse of [`text_of`].
+pub fn bytes_of(text: &str) -> Vec<u8> {
+    text.chars().filter_map(|character| u8::try_from(character).ok()).collect()
 }
 
 /// Max-Age counts before Expires (RFC 6265, 5.3).
@@ -58,9 +73,10 @@ fn default_path(request_path: &str) -> &str {
     }
 }
 
-/// Lays changes over a jar; says whether anything is different now.
-pub fn apply(jar: &mut Vec<HeldCookie>, changes: &[Change]) -> bool {
+/// Lays changes over a jar, from which cookies that have lapsed go; says whether anything is different now.
+pub fn apply(jar: &mut Vec<HeldCookie>, changes: &[Change], now: Timestamp) -> bool {
     let before = jar.clone();
+    jar.retain(|held| alive(held, now));
     for Change { cookie, deleted } in changes {
         let at = jar.iter().position(|held| held.name == cookie.name && held.path == cookie.path);
         match (at, deleted) {
@@ -77,16 +93,23 @@ pub fn apply(jar: &mut Vec<HeldCookie>, changes: &[Change]) -> bool {
 
 /// The Cookie line for a request: cookies whose path matches and that have not lapsed, longer paths first (RFC 6265, 5.4).
 /// Empty where there is none.
-pub fn cookie_line(jar: &[HeldCookie], request_path: &str, now: Timestamp) -> String {
+pub fn cookie_line(jar: &[HeldCookie], request_path: &str, now: Timestamp) -> Vec<u8> {
     let mut fitting: Vec<&HeldCookie> =
         jar.iter().filter(|held| alive(held, now) && path_matches(&held.path, request_path)).collect();
     fitting.sort_by_key(|held| std::cmp::Reverse(held.path.len()));
-    fitting.iter().map(|held| format!("{}={}", held.name, held.value)).collect::<Vec<_>>().join("; ")
+    let pairs = fitting.iter().map(|held| bytes_of(&format!("{}={}", held.name, held.value)));
+    pairs.collect::<Vec<_>>().join(b"; ".as_slice())
 }
 
 /// Whether a cookie has not lapsed.
 pub fn alive(held: &HeldCookie, now: Timestamp) -> bool {
     held.expires.is_none_or(|at| Timestamp::from_millis(at) > now)
+}
+
+/// The values of living cookies of such a name.
+pub fn named<'a>(jar: &'a [HeldCookie], glob: &'a Glob, now: Timestamp) -> impl Iterator<Item = Vec<u8>> + 'a {
+    let living = jar.iter().filter(move |held| !held.value.is_empty() && alive(held, now));
+    living.filter(|held| glob.matches_text(&bytes_of(&held.name))).map(|held| bytes_of(&held.value))
 }
 
 /// RFC 6265, 5.1.4.
@@ -109,7 +132,7 @@ mod tests {
             headers.append(SET_COOKIE, line.parse().unwrap());
         }
         let mut jar = Vec::new();
-        apply(&mut jar, &changes(&headers, "/app/index.php", NOW));
+        apply(&mut jar, &changes(&headers, "/app/index.php", NOW), NOW);
         jar
     }
 
@@ -129,15 +152,15 @@ mod tests {
             (&["=novalue; path=/", "nothing"], "/", ""),
         ];
         for (lines, path, expected) in table {
-            assert_eq!(cookie_line(&jar_after(lines), path, NOW), *expected, "{lines:?} on {path}");
+            assert_eq!(cookie_line(&jar_after(lines), path, NOW), expected.as_bytes(), "{lines:?} on {path}");
         }
     }
 
     #[test]
     fn a_cookie_lapses_by_itself() {
         let jar = jar_after(&["a=1; Max-Age=60; path=/"]);
-        assert_eq!(cookie_line(&jar, "/", NOW.plus(std::time::Duration::from_secs(59))), "a=1");
-        assert_eq!(cookie_line(&jar, "/", NOW.plus(std::time::Duration::from_secs(60))), "");
+        assert_eq!(cookie_line(&jar, "/", NOW.plus(std::time::Duration::from_secs(59))), b"a=1");
+        assert_eq!(cookie_line(&jar, "/", NOW.plus(std::time::Duration::from_secs(60))), b"");
     }
 
     #[test]

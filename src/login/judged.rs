@@ -2,18 +2,19 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use http::header::{LOCATION, SET_COOKIE};
+use http::header::LOCATION;
 use http::response::Parts;
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::clock::Timestamp;
 use crate::ids::UserId;
-use crate::login::jar;
+use crate::login::text::Text;
+use crate::login::{jar, json, location};
 use crate::policy::login_rule::{Conditions, Decode, Source, UserSource};
 use crate::policy::pattern::Glob;
 use crate::request::Inbound;
-use crate::request::php::url_decode;
-use crate::store::HeldCookie;
+use crate::request::php::{fold_name, nested, url_decode};
+use crate::store::{HeldCookie, Live};
 
 /// A login's reply as the rule looks at it.
 #[derive(Debug)]
@@ -24,17 +25,14 @@ pub struct Judged<'a> {
     pub reply: &'a Parts,
     /// Its body.
     pub body: &'a [u8],
+    /// The body as text.
+    pub text: &'a Text<'a>,
     /// The body as JSON, whatever its Content-Type says.
-    pub json: Option<Value>,
+    pub json: Option<&'a RawValue>,
     /// The cookies after the whole reply.
     pub jar: &'a [HeldCookie],
     /// Now.
     pub now: Timestamp,
-}
-
-/// JSON by content: after a byte order mark, a whole document.
-pub fn json_of(body: &[u8]) -> Option<Value> {
-    serde_json::from_slice(body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)).ok()
 }
 
 impl Judged<'_> {
@@ -46,34 +44,27 @@ impl Judged<'_> {
     fn holds(&self, conditions: &Conditions) -> bool {
         let Conditions { status, json, cookie, location, body, not } = conditions;
         (status.is_empty() || status.contains(&self.reply.status.as_u16()))
-            && json.iter().all(|(pointer, wanted)| self.json_text(pointer).as_deref() == Some(wanted))
+            && json.iter().all(|(pointer, wanted)| self.value(pointer).and_then(json::scalar).as_ref() == Some(wanted))
             && cookie.as_ref().is_none_or(|glob| self.cookie(glob).is_some())
-            && location.as_ref().is_none_or(|glob| self.location().is_some_and(|found| glob.matches_text(found)))
-            && body.as_ref().is_none_or(|regex| regex.is_match(self.body))
+            && location.as_ref().is_none_or(|glob| self.leads_to(glob))
+            && body.as_ref().is_none_or(|regex| regex.is_match(self.text.text.as_bytes()) || regex.is_match(self.body))
             && not.as_ref().is_none_or(|not| !self.holds(not))
     }
 
-    /// Values compare as text: `1` and `"1"` are the same.
-    fn json_text(&self, pointer: &str) -> Option<String> {
-        text_of(self.json.as_ref()?.pointer(pointer)?)
+    fn value(&self, pointer: &str) -> Option<&RawValue> {
+        json::at(self.json?, pointer)
     }
 
-    /// A living, non-empty cookie of such a name.
-    fn cookie(&self, glob: &Glob) -> Option<&HeldCookie> {
-        self.jar.iter().find(|held| {
-            !held.value.is_empty() && jar::alive(held, self.now) && glob.matches_text(held.name.as_bytes())
-        })
+    fn cookie(&self, glob: &Glob) -> Option<Vec<u8>> {
+        jar::named(self.jar, glob, self.now).next()
     }
 
-    /// Path and query of Location.
-    fn location(&self) -> Option<&[u8]> {
-        let text = self.reply.headers.get(LOCATION)?.as_bytes();
-        let Some(authority) = memchr::memmem::find(text, b"://") else { return Some(text) };
-        let behind = text.get(authority + 3..)?;
-        match memchr::memchr(b'/', behind) {
-            Some(slash) => behind.get(slash..),
-            None => Some(b"/"),
-        }
+    /// Whether Location has such a path and query; a relative one is looked at as written, too.
+    fn leads_to(&self, glob: &Glob) -> bool {
+        let Some(location) = self.reply.headers.get(LOCATION) else { return false };
+        let written = location::without_fragment(location.as_bytes());
+        let resolved = location::path_and_query(written, &self.inbound.target.raw_path);
+        glob.matches_text(&resolved) || location::is_relative(written) && glob.matches_text(written)
     }
 
     /// Who logged in, where the source gives a usable id.
@@ -85,44 +76,32 @@ impl Judged<'_> {
     /// The text that a source gives.
     pub fn find(&self, source: &Source) -> Option<Vec<u8>> {
         match source {
-            Source::Json(pointer) => self.json_text(pointer).map(String::into_bytes),
+            Source::Json(pointer) => {
+                let found = json::text_or_number(self.value(pointer)?)?;
+                self.text.vouch(found).map(String::into_bytes)
+            }
             Source::Form(name) => form_field(self.inbound, name),
             Source::Header(name) => {
                 self.reply.headers.get_all(name).iter().next_back().map(|value| value.as_bytes().to_vec())
             }
-            Source::Cookie(glob) => self.cookie(glob).map(|held| held.value.clone().into_bytes()),
+            Source::Cookie(glob) => self.cookie(glob),
             Source::Body(regex) => {
-                let captures = regex.captures(self.body)?;
-                captures.get(1).or_else(|| captures.get(0)).map(|found| found.as_bytes().to_vec())
+                let found = regex.captures(self.text.text.as_bytes())?.get(1)?;
+                let found = String::from_utf8(found.as_bytes().to_vec()).ok()?;
+                self.text.vouch(found).map(String::into_bytes)
             }
         }
     }
 }
 
-/// `json:`'s values as text; objects, lists and null are none.
-fn text_of(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(truth) => Some(truth.to_string()),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
-    }
-}
-
-/// A field of the request's form: `username`, or `LoginForm[username]` as it is written in the form.
+/// A field of the request's form as PHP reads it: `username`, or `LoginForm[username]` as it is written in the form.
 pub fn form_field(inbound: &Inbound, name: &str) -> Option<Vec<u8>> {
-    if !name.contains('[') {
-        return inbound.form.text(name.as_bytes()).map(<[u8]>::to_vec);
+    match fold_name(name.as_bytes())? {
+        (name, false) => inbound.form.text(&name).map(<[u8]>::to_vec),
+        // What PHP does not read as a form is none, whatever it looks like.
+        _ if !inbound.is_form() => None,
+        _ => nested::text_in(inbound.gathered()?, name.as_bytes()),
     }
-    let mut last = None;
-    for pair in inbound.gathered()?.split(|byte| *byte == b'&') {
-        let equals = memchr::memchr(b'=', pair).unwrap_or(pair.len());
-        let (field, value) = pair.split_at(equals);
-        if url_decode(field) == name.as_bytes() {
-            last = Some(url_decode(value.strip_prefix(b"=").unwrap_or(value)).to_vec());
-        }
-    }
-    last
 }
 
 /// Decodes, extracts and folds what a source gave; `None` where nothing usable is left.
@@ -137,8 +116,8 @@ pub fn refine(source: &UserSource, found: &[u8]) -> Option<UserId> {
         }
     };
     if let Some(regex) = &source.extract {
-        let captures = regex.captures(&value)?;
-        value = captures.get(1).or_else(|| captures.get(0))?.as_bytes().to_vec();
+        let group = usize::from(regex.captures_len() > 1);
+        value = regex.captures(&value)?.get(group)?.as_bytes().to_vec();
     }
     if source.lower {
         value = std::str::from_utf8(&value).ok()?.to_lowercase().into_bytes();
@@ -153,19 +132,18 @@ fn url_decode_keeping_plus(text: &[u8]) -> Vec<u8> {
     url_decode(&escaped).to_vec()
 }
 
-/// What a later reply says about whose cookies these are: the user that a Set-Cookie of that name names.
-pub fn user_of_cookies(
-    source: &UserSource,
-    headers: &http::HeaderMap,
-    request_path: &str,
-    now: Timestamp,
-) -> Option<UserId> {
+/// Whom a later reply's cookies name in the session user's place. A source that never named the user, because the login was
+/// another one, says nothing of this session.
+pub fn other_user(source: &UserSource, live: &Live, changes: &[jar::Change], now: Timestamp) -> Option<UserId> {
     let Source::Cookie(glob) = &source.from else { return None };
-    if !headers.contains_key(SET_COOKIE) {
+    let users = |jar: &[HeldCookie]| -> Vec<UserId> {
+        jar::named(jar, glob, now).filter_map(|value| refine(source, &value)).collect()
+    };
+    let (before, user) = (users(&live.record.jar), &live.record.user);
+    if !before.is_empty() && !before.contains(user) {
         return None;
     }
-    let mut jar = Vec::new();
-    jar::apply(&mut jar, &jar::changes(headers, request_path, now));
-    let named = jar.iter().find(|held| !held.value.is_empty() && glob.matches_text(held.name.as_bytes()))?;
-    refine(source, named.value.as_bytes())
+    let mut set = Vec::new();
+    jar::apply(&mut set, changes, now);
+    users(&set).into_iter().find(|named| named != user)
 }

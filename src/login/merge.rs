@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::ids::UserId;
 use crate::login::issue::Issued;
+use crate::login::json::Object;
 
 /// What the client learns: `user_id`, `user_token` and `expire_time` (Unix seconds). The only place where a token leaves the gate.
 pub fn data(user: &UserId, issued: &Issued) -> Map<String, Value> {
@@ -16,19 +17,22 @@ pub fn data(user: &UserId, issued: &Issued) -> Map<String, Value> {
     data
 }
 
-/// Puts `data` into the member `key` of a JSON object. `None` where the reply is no object, or the member holds something that
-/// cannot take members; it is made an object where it is missing, null or an empty list (PHP's empty array).
-pub fn into_json(reply: Option<Value>, key: &str, data: Map<String, Value>) -> Option<Bytes> {
-    let Some(Value::Object(mut reply)) = reply else { return None };
-    match reply.entry(key).or_insert(Value::Null) {
-        Value::Object(members) => members.extend(data),
-        empty @ Value::Null => *empty = Value::Object(data),
-        Value::Array(list) if list.is_empty() => {
-            reply.insert(key.to_owned(), Value::Object(data));
-        }
-        _ => return None,
-    }
-    Some(ascii(&Value::Object(reply).to_string()).into())
+/// Puts `data` into the member `key` of a JSON object; all else stays as written. `None` where the reply is no object, or the
+/// member holds something that cannot take members; it is made an object where it is missing, null or an empty list (PHP's empty
+/// array).
+pub fn into_json(reply: &str, key: &str, data: &Map<String, Value>) -> Option<Bytes> {
+    let reply = Object::read(reply)?;
+    let members = match reply.get(key) {
+        None | Some("null") => Object::default(),
+        Some(list) if is_empty_list(list) => Object::default(),
+        Some(other) => Object::read(other)?,
+    };
+    let members = data.iter().fold(members, |members, (name, value)| members.with(name, value.to_string())).to_string();
+    Some(ascii(&reply.with(key, members).to_string()).into())
+}
+
+fn is_empty_list(json: &str) -> bool {
+    json.strip_prefix('[').is_some_and(|rest| rest.trim_start() == "]")
 }
 
 /// JSON text in ASCII, as PHP's `json_encode` writes it: beyond ASCII it can only stand inside strings, where `\uXXXX` means
@@ -57,19 +61,25 @@ mod tests {
         let data: Map<String, Value> = [("user_id".to_owned(), json!("7"))].into_iter().collect();
         let table: &[(&str, Option<&str>)] = &[
             (r#"{"code":1,"data":{"uid":7}}"#, Some(r#"{"code":1,"data":{"uid":7,"user_id":"7"}}"#)),
+            (r#"{"code":1,"data":[ ]}"#, Some(r#"{"code":1,"data":{"user_id":"7"}}"#)),
             (r#"{"code":1,"data":[]}"#, Some(r#"{"code":1,"data":{"user_id":"7"}}"#)),
             (r#"{"code":1,"data":null}"#, Some(r#"{"code":1,"data":{"user_id":"7"}}"#)),
             (r#"{"code":1}"#, Some(r#"{"code":1,"data":{"user_id":"7"}}"#)),
             (r#"{"data":{"user_id":9}}"#, Some(r#"{"data":{"user_id":"7"}}"#)),
             (r#"{"msg":"登录"}"#, Some(r#"{"msg":"\u767b\u5f55","data":{"user_id":"7"}}"#)),
+            (
+                r#"{"data":{},"price":1.10,"id":123456789012345678901}"#,
+                Some(r#"{"data":{"user_id":"7"},"price":1.10,"id":123456789012345678901}"#),
+            ),
+            (r#"{"msg":"\ud800"}"#, Some(r#"{"msg":"\ud800","data":{"user_id":"7"}}"#)),
             (r#"{"data":"text"}"#, None),
             (r#"{"data":[1]}"#, None),
             (r#"[1]"#, None),
         ];
         for (reply, expected) in table {
-            let merged = into_json(serde_json::from_str(reply).ok(), "data", data.clone());
+            let merged = into_json(reply, "data", &data);
             assert_eq!(merged.as_deref(), expected.map(str::as_bytes), "{reply}");
         }
-        assert_eq!(into_json(None, "data", data), None);
+        assert_eq!(into_json("<html>", "data", &data), None);
     }
 }

@@ -85,7 +85,16 @@ pub enum Reading {
     /// An endpoint.
     Named(Named),
     /// The path fits a source, but names no endpoint that PHP could not read in another way; only `path` rules may match.
-    Unfit(Unreadable),
+    Unfit(Unfit),
+}
+
+/// A path that fits a source and names no endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unfit {
+    /// What is said of it where no `path` rule matches.
+    pub why: Unreadable,
+    /// Whether it looks like a file's (`/assets/app.js`): without a rule of its own that is not one of the application's.
+    pub file: bool,
 }
 
 impl Reading {
@@ -143,7 +152,20 @@ impl Reader {
                 (found, _) => reading = found,
             }
         }
+        if reading == Reading::Nothing && self.is_home(inbound) {
+            return Ok(Reading::Named(self.named([None; 3], b"")));
+        }
         Ok(reading)
+    }
+
+    /// Whether a path source is there with every part left out (`/`), which is what the defaults are for. Any other source that
+    /// is present goes before it.
+    fn is_home(&self, inbound: &Inbound) -> bool {
+        let path = self.routed_path(inbound.target.matched());
+        let mut templates = self.sources.iter().filter_map(|source| source.path.as_ref()).filter(|path| !path.whole);
+        templates.any(|template| {
+            template.take(path, |part| self.has_default(part)).is_some_and(|taken| taken.parts == [None; 3])
+        })
     }
 
     fn has_default(&self, part: Part) -> bool {
@@ -160,7 +182,11 @@ impl Reader {
         let mut rest: &[u8] = b"";
         let mut from_path = false;
         if let Some(template) = &source.path {
-            let path = if template.whole { &inbound.target.path } else { self.routed_path(&inbound.target.path) };
+            let path = match template {
+                Template { whole: true, .. } => inbound.target.path.as_slice(),
+                _ if template.ends_in_a_suffix() => self.routed_path(inbound.target.matched()),
+                _ => self.without_suffix(self.routed_path(inbound.target.matched())),
+            };
             let Some(taken) = template.take(path, |part| self.has_default(part)) else { return Ok(Reading::Nothing) };
             (parts, rest, from_path) = (taken.parts, taken.rest, true);
             if template.whole {
@@ -174,7 +200,7 @@ impl Reader {
                 return Err(Unreadable::Malformed(format!("{} names no endpoint", name.escape_ascii())));
             };
             (parts, rest) = (taken.parts, taken.rest);
-            if parts == [None; 3] {
+            if template.whole || parts == [None; 3] {
                 // `?s=` is present though empty: the defaults are what PHP runs.
                 return Ok(Reading::Named(self.named(parts, rest)));
             }
@@ -193,13 +219,17 @@ impl Reader {
         match parts.iter().flatten().try_for_each(|part| fit(part)) {
             Ok(()) => Ok(Reading::Named(self.named(parts, rest))),
             // A path such as /assets/app.js fits the template and names no endpoint; `path` rules may still match it.
-            Err(why) if from_path => Ok(Reading::Unfit(Unreadable::Malformed(why))),
+            Err(why) if from_path => {
+                let file = names_a_file(&inbound.target.path);
+                Ok(Reading::Unfit(Unfit { why: Unreadable::Malformed(why), file }))
+            }
             Err(why) => Err(Unreadable::Malformed(why)),
         }
     }
 
+    /// Frameworks take an empty part for one that is left out, so it is the default's as well.
     fn named(&self, parts: [Option<&[u8]>; 3], rest: &[u8]) -> Named {
-        let [module, controller, action] = parts;
+        let [module, controller, action] = parts.map(|part| part.filter(|part| !part.is_empty()));
         let endpoint = Endpoint {
             module: module.unwrap_or(&self.defaults.module).to_vec(),
             controller: controller.unwrap_or(&self.defaults.controller).to_vec(),
@@ -210,8 +240,7 @@ impl Reader {
 
     fn routed_path<'a>(&self, path: &'a [u8]) -> &'a [u8] {
         let path = self.path_without_script(path);
-        let path = path.strip_suffix(b"/").unwrap_or(path);
-        self.without_suffix(path)
+        path.strip_suffix(b"/").unwrap_or(path)
     }
 
     fn without_suffix<'a>(&self, path: &'a [u8]) -> &'a [u8] {
@@ -230,6 +259,11 @@ impl Reader {
         }
         path
     }
+}
+
+/// Whether the last segment has an extension.
+fn names_a_file(path: &[u8]) -> bool {
+    path.rsplit(|byte| *byte == b'/').next().is_some_and(|last| last.contains(&b'.'))
 }
 
 /// A part is made of letters, digits, `_`, `-` and bytes from 0x80: everything else frameworks cut, fold or route elsewhere.

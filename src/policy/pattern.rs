@@ -8,6 +8,9 @@ use crate::policy::endpoint::{Endpoint, Fold};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Glob {
     text: String,
+    /// In lower case.
+    whole: Vec<u8>,
+    /// The same without a trailing slash: for paths.
     lower: Vec<u8>,
 }
 
@@ -20,8 +23,8 @@ impl Glob {
         if text.contains("***") {
             return Err("holds `***`; `*` matches within a segment, `**` across segments".to_owned());
         }
-        let trimmed = if text.len() > 1 { text.strip_suffix('/').unwrap_or(text) } else { text };
-        Ok(Self { text: text.to_owned(), lower: trimmed.to_ascii_lowercase().into_bytes() })
+        let whole = text.to_ascii_lowercase().into_bytes();
+        Ok(Self { text: text.to_owned(), lower: without_trailing_slash(&whole).to_vec(), whole })
     }
 
     /// As written.
@@ -43,17 +46,20 @@ impl Glob {
 
     /// Whether it matches a text without segments: `*` matches anything.
     pub fn matches_text(&self, text: &[u8]) -> bool {
-        glob(&self.lower, &text.to_ascii_lowercase(), None)
+        glob(&self.whole, &text.to_ascii_lowercase(), None)
     }
 
-    /// What of `path` stands where a final `/**` matched: the part that the rule leaves open.
+    /// What of `path` stands where `**` matched: the part that the rule leaves open. Of several, from the first to the last.
     pub fn rest<'a>(&self, path: &'a [u8]) -> Option<&'a [u8]> {
-        let fixed = self.lower.strip_suffix(b"**")?;
-        let segments = fixed.iter().filter(|byte| **byte == b'/').count();
+        let first = self.lower.windows(2).position(|pair| pair == b"**")?;
+        let segments = self.lower.iter().take(first).filter(|byte| **byte == b'/').count();
         let start = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').nth(segments.saturating_sub(1));
-        // A `**` further left makes the count meaningless: then all of the path is open.
-        let start = if fixed.windows(2).any(|pair| pair == b"**") { 0 } else { start.map_or(path.len(), |(at, _)| at) };
-        path.get(start..)
+        let rest = path.get(start.map_or(path.len(), |(at, _)| at)..)?;
+        // Behind the last `**` a text without a star stands as written; with one, what the star takes is open as well.
+        let behind = self.lower.iter().rev().take_while(|byte| **byte != b'*').count();
+        let written = self.lower.len().checked_sub(behind).and_then(|at| self.lower.get(..at)?.last_chunk::<2>());
+        let written = if written == Some(b"**") { behind } else { 0 };
+        without_trailing_slash(rest).get(..without_trailing_slash(rest).len().saturating_sub(written))
     }
 }
 
@@ -65,8 +71,7 @@ fn without_trailing_slash(path: &[u8]) -> &[u8] {
 }
 
 /// Matches with backtracking to the last star only, so that the cost is bounded by the product of the lengths.
-/// A single `*` stops at
-/// `separator`.
+/// A single `*` stops at `separator`, and at the NUL that veils what a path may hold under `**` alone.
 fn glob(pattern: &[u8], text: &[u8], separator: Option<u8>) -> bool {
     let (mut p, mut t) = (0, 0);
     // Where to go on after a mismatch: behind the last `*` and the last `**`, and how much text each has taken.
@@ -92,7 +97,7 @@ fn glob(pattern: &[u8], text: &[u8], separator: Option<u8>) -> bool {
             _ => {}
         }
         if let Some((after, taken)) = star
-            && text.get(taken).is_some_and(|byte| Some(*byte) != separator)
+            && text.get(taken).is_some_and(|byte| separator.is_none() || (Some(*byte) != separator && *byte != 0))
         {
             star = Some((after, taken + 1));
             (p, t) = (after, taken + 1);
@@ -193,6 +198,23 @@ mod tests {
             assert_eq!(Glob::parse(pattern).unwrap().matches_path(path.as_bytes()), *expected, "{pattern} on {path}");
         }
         assert!(Glob::parse("a*").unwrap().matches_text(b"a/b"));
+        assert!(Glob::parse("/a/").unwrap().matches_text(b"/A/"));
+        assert!(!Glob::parse("/a/").unwrap().matches_text(b"/a"));
+    }
+
+    #[test]
+    fn what_is_veiled_stands_under_two_stars_alone() {
+        let table: &[(&str, &[u8], bool)] = &[
+            ("/wiki/**", b"/wiki/a\0b", true),
+            ("/wiki/**", b"/wiki\0a", false),
+            ("/wiki/*/**", b"/wiki/a\0b/c", false),
+            ("/wiki/*/**", b"/wiki/a/b\0c", true),
+            ("/wiki/**/edit", b"/wiki/a\0b/edit", true),
+            ("/wiki/**/e*t", b"/wiki/a/e\0t", false),
+        ];
+        for (pattern, path, expected) in table {
+            assert_eq!(Glob::parse(pattern).unwrap().matches_path(path), *expected, "{pattern} {path:?}");
+        }
     }
 
     #[test]
@@ -207,6 +229,10 @@ mod tests {
         assert_eq!(rest("/foo/**", "/foo/a/b"), Some(&b"/a/b"[..]));
         assert_eq!(rest("/**", "/foo/a"), Some(&b"/foo/a"[..]));
         assert_eq!(rest("/foo/*", "/foo/a"), None);
+        assert_eq!(rest("/foo/**/", "/foo/a/"), Some(&b"/a"[..]));
+        assert_eq!(rest("/foo/**/show.php", "/foo/a/b/show.php"), Some(&b"/a/b"[..]));
+        assert_eq!(rest("/foo/**/*.php", "/foo/a/b.php"), Some(&b"/a/b.php"[..]));
+        assert_eq!(rest("/foo/*/**/x/**", "/foo/1/a/x/b"), Some(&b"/a/x/b"[..]));
         assert_eq!(rest("/foo/**", "/foo"), Some(&b""[..]));
     }
 

@@ -64,11 +64,11 @@ impl Matcher {
         self.methods.is_empty() || self.methods.iter().any(|listed| listed == method)
     }
 
-    /// `path` is without a front controller, `whole` with it: `/index.php` may be written in a rule as well as `/`.
+    /// `path` is without a front controller, `whole` with it: `/index.php` may be written in a rule as well as `/`. A path that
+    /// needed a leniency (`lenient`) matches no rule without a path.
     pub(super) fn path_allows(&self, path: &[u8], whole: &[u8], lenient: bool) -> bool {
         match &self.path {
             None => !lenient,
-            Some(glob) if lenient && !glob.crosses_segments() => false,
             Some(glob) => glob.matches_path(path) || (path == b"/" && glob.matches_path(whole)),
         }
     }

@@ -82,6 +82,15 @@ impl Template {
         }
     }
 
+    /// Whether it says itself how a path ends (`/{module}.php`): then no configured suffix is taken off before.
+    pub(crate) fn ends_in_a_suffix(&self) -> bool {
+        let last = match self.segments.last() {
+            Some(Segment::Literal(text) | Segment::Part { after: text, .. }) => text.contains(&b'.'),
+            None => false,
+        };
+        last && !self.open
+    }
+
     /// Lays the template over a path. Parts that the path leaves out at its end need a default.
     pub(crate) fn take<'a>(&self, path: &'a [u8], has_default: impl Fn(Part) -> bool) -> Option<Taken<'a>> {
         if self.whole {

@@ -53,28 +53,30 @@ impl Body {
         }
     }
 
-    /// Lowers the bound of the whole body to a rule's `max_body`; an error where it is known to be larger.
+    /// Sets the bound of the whole body; an error where it is known to be larger.
     pub fn limit_to(&mut self, limit: u64) -> Result<(), Unreadable> {
         let known = match self {
             Self::Empty => Some(0),
             Self::Gathered(bytes) => Some(bytes.len() as u64),
             Self::Streaming(streaming) => {
-                streaming.limits.body = streaming.limits.body.min(limit);
+                streaming.limits.body = limit;
                 Some(streaming.length.unwrap_or(streaming.received))
             }
         };
         if known.is_some_and(|known| known > limit) { Err(too_large(limit)) } else { Ok(()) }
     }
-}
 
-/// Gathers a body up to `limit` bytes. `Ok(Err(streaming))` where it is longer: everything read so far comes first from there.
-pub async fn gather(
-    rest: Incoming,
-    framing: Framing,
-    limit: u64,
-    limits: Limits,
-) -> Result<Result<Bytes, Streaming>, Unreadable> {
-    Streaming::new(rest, framing, limits)?.gather(limit).await
+    /// Gathers a body that is still to come, unless it is longer than `limit` bytes: then it streams on, with nothing lost.
+    pub async fn gather(&mut self, limit: u64) -> Result<(), Unreadable> {
+        *self = match std::mem::replace(self, Self::Empty) {
+            Self::Streaming(streaming) => match streaming.gather(limit).await? {
+                Ok(bytes) => Self::Gathered(bytes),
+                Err(longer) => Self::Streaming(Box::new(longer)),
+            },
+            other => other,
+        };
+        Ok(())
+    }
 }
 
 /// A body that is still to come, with its bounds kept.
@@ -119,10 +121,8 @@ impl Streaming {
     }
 
     /// Has a scan watch the body on its way, from its first byte.
-    #[must_use]
-    pub fn watched_by(mut self, scan: Scan) -> Self {
+    pub fn watch_with(&mut self, scan: Scan) {
         self.watch = Some(Watch { scan, held: Held::default() });
-        self
     }
 
     /// The whole length, where known.

@@ -60,14 +60,16 @@ impl Scan {
     }
 
     /// A scan for what may not stand in the multipart body of one request: a login rule's request may hold login fields
-    /// (`login`), and a name that a rule's `params` asks for must not stand in the query as well, where the rule read it.
-    pub fn for_request(reserved: &Reserved, query: &Params, login: bool) -> Self {
+    /// (`login`). A name that a rule's `params` asks for must not stand in the query as well, where the rule read it, nor where
+    /// a rule was passed over because the name was `missed`.
+    pub fn for_request(reserved: &Reserved, query: &Params, missed: &[&[u8]], login: bool) -> Self {
         let barred = reserved.iter().filter(|name| match name.kind {
             Kind::LoginField => !login,
             Kind::RuleParam => query.get(&name.name).is_some(),
             kind => kind.bars_multipart(),
         });
-        Self::with(barred.map(|name| name.name.clone()).collect())
+        let barred = barred.map(|name| name.name.as_slice()).chain(missed.iter().copied());
+        Self::with(barred.map(<[u8]>::to_vec).collect())
     }
 
     fn with(reserved: Vec<Vec<u8>>) -> Self {

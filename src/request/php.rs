@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Range;
 
 mod name;
+pub mod nested;
 mod text;
 
 use crate::request::php::name::Shape;

@@ -31,8 +31,8 @@ pub struct Target {
     pub path: Vec<u8>,
     /// What follows the first `?`, as sent; `None` where there is no `?`.
     pub raw_query: Option<String>,
-    /// Whether a leniency was needed: then only rules with `**` may match.
-    pub lenient: bool,
+    /// Where a leniency was needed: the path with a NUL, which no path can hold, in place of each oddity.
+    veiled: Option<Vec<u8>>,
 }
 
 impl Target {
@@ -45,31 +45,54 @@ impl Target {
         if !raw_path.starts_with('/') && target != "*" {
             return Err(Unreadable::Malformed("the path has no leading slash".to_owned()));
         }
-        let (path, was_lenient) = decode_path(raw_path.as_bytes(), lenient)?;
-        Ok(Self { raw_path: raw_path.to_owned(), path, raw_query: raw_query.map(str::to_owned), lenient: was_lenient })
+        let (path, odd) = decode_path(raw_path.as_bytes(), lenient)?;
+        let veiled = (!odd.is_empty()).then(|| veiled(&path, &odd));
+        Ok(Self { raw_path: raw_path.to_owned(), path, raw_query: raw_query.map(str::to_owned), veiled })
+    }
+
+    /// Whether a leniency was needed: then only rules with `**` may match.
+    pub fn is_lenient(&self) -> bool {
+        self.veiled.is_some()
+    }
+
+    /// The path as rules and endpoints match it: decoded, with a NUL in place of whatever needed a leniency, so that nothing but
+    /// `**` matches there.
+    pub fn matched(&self) -> &[u8] {
+        self.veiled.as_deref().unwrap_or(&self.path)
     }
 }
 
-/// Decodes a path once and checks it. The flag tells whether a leniency was needed.
-pub fn decode_path(raw: &[u8], lenient: Lenient) -> Result<(Vec<u8>, bool), Unreadable> {
-    let (decoded, encoded_slash) = decode(raw)?;
-    if encoded_slash && !lenient.encoded_slash {
+fn veiled(path: &[u8], odd: &[usize]) -> Vec<u8> {
+    let mut veiled = path.to_vec();
+    for at in odd {
+        if let Some(byte) = veiled.get_mut(*at) {
+            *byte = 0;
+        }
+    }
+    veiled
+}
+
+/// Decodes a path once and checks it. Tells where a leniency was needed.
+pub fn decode_path(raw: &[u8], lenient: Lenient) -> Result<(Vec<u8>, Vec<usize>), Unreadable> {
+    let (decoded, mut encoded_slashes) = decode(raw)?;
+    if !encoded_slashes.is_empty() && !lenient.encoded_slash {
         return Err(holds("an encoded slash (%2f)"));
     }
-    let was_lenient = check_decoded(&decoded, lenient)?;
-    Ok((decoded, encoded_slash || was_lenient))
+    let mut odd = check_decoded(&decoded, lenient)?;
+    odd.append(&mut encoded_slashes);
+    Ok((decoded, odd))
 }
 
-/// Checks a path that was decoded already, such as the value of a `query_path` parameter. Tells whether a leniency was needed.
-pub fn check_decoded(path: &[u8], lenient: Lenient) -> Result<bool, Unreadable> {
-    let mut was_lenient = false;
+/// Checks a path that was decoded already, such as the value of a `query_path` parameter. Tells where a leniency was needed.
+pub fn check_decoded(path: &[u8], lenient: Lenient) -> Result<Vec<usize>, Unreadable> {
+    let mut odd = Vec::new();
     let mut before = None;
     for (at, byte) in path.iter().copied().enumerate() {
         if let Some((name, allowed)) = oddity(byte, before, lenient) {
             if !allowed {
                 return Err(holds(name));
             }
-            was_lenient = true;
+            odd.push(at);
             if byte == b'%' && hides_syntax(path.get(at + 1..).unwrap_or_default()) {
                 return Err(holds("something encoded twice"));
             }
@@ -78,7 +101,7 @@ pub fn check_decoded(path: &[u8], lenient: Lenient) -> Result<bool, Unreadable> 
     }
     match path.split(|byte| matches!(byte, b'/' | b'\\')).any(is_dot_segment) {
         true => Err(holds("a . or .. segment")),
-        false => Ok(was_lenient),
+        false => Ok(odd),
     }
 }
 
@@ -109,10 +132,10 @@ fn is_dot_segment(segment: &[u8]) -> bool {
     matches!(segment, b"." | b"..") || segment.starts_with(b".;") || segment.starts_with(b"..;")
 }
 
-/// Decodes every escape, and tells whether one of them was a slash.
-fn decode(raw: &[u8]) -> Result<(Vec<u8>, bool), Unreadable> {
+/// Decodes every escape, and tells which of them were slashes.
+fn decode(raw: &[u8]) -> Result<(Vec<u8>, Vec<usize>), Unreadable> {
     let mut decoded = Vec::with_capacity(raw.len());
-    let mut encoded_slash = false;
+    let mut encoded_slashes = Vec::new();
     let mut parts = raw.split(|byte| *byte == b'%');
     decoded.extend_from_slice(parts.next().unwrap_or_default());
     for part in parts {
@@ -121,11 +144,13 @@ fn decode(raw: &[u8]) -> Result<(Vec<u8>, bool), Unreadable> {
             _ => (None, part),
         };
         let byte = byte.ok_or_else(|| holds("a broken percent-escape"))?;
-        encoded_slash |= byte == b'/';
+        if byte == b'/' {
+            encoded_slashes.push(decoded.len());
+        }
         decoded.push(byte);
         decoded.extend_from_slice(rest);
     }
-    Ok((decoded, encoded_slash))
+    Ok((decoded, encoded_slashes))
 }
 
 fn hex(high: u8, low: u8) -> Option<u8> {

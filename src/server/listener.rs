@@ -7,13 +7,14 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, Type};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use crate::request::address::Peer;
 
 /// Connections the kernel holds until we accept them.
-const BACKLOG: i32 = 4096;
+pub(super) const BACKLOG: i32 = 4096;
 
 /// Where to listen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,7 +95,7 @@ fn bind_tcp(address: &str) -> io::Result<std::net::TcpListener> {
 }
 
 fn bind_address(address: SocketAddr) -> io::Result<std::net::TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
@@ -104,7 +105,7 @@ fn bind_address(address: SocketAddr) -> io::Result<std::net::TcpListener> {
 
 fn bind_unix(path: &Path) -> io::Result<Listener> {
     clear_stale(path)?;
-    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
     socket.bind(&socket2::SockAddr::unix(path)?)?;
     let file = Arc::new(SocketFile(path.to_owned()));
@@ -136,6 +137,23 @@ pub(super) enum Acceptor {
     Tcp(tokio::net::TcpListener, u16),
     /// The file stands first, so that it is removed before its socket closes: nobody can take the name in between.
     Unix(#[expect(dead_code, reason = "held until the end")] Arc<SocketFile>, tokio::net::UnixListener),
+}
+
+/// A client's socket.
+pub(super) trait Socket: AsyncRead + AsyncWrite + Unpin + Send + 'static {
+    /// Ends it in a way that no client takes for the proper end, where there is one.
+    fn reset(self);
+}
+
+impl Socket for TcpStream {
+    fn reset(self) {
+        // One that is closed already cannot be reset, nor need be.
+        let _ = self.set_zero_linger();
+    }
+}
+
+impl Socket for tokio::net::UnixStream {
+    fn reset(self) {}
 }
 
 /// An accepted socket.

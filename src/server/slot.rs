@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::request::Unreadable;
-use crate::request::head::Head;
+use crate::request::head::{Head, Version};
 
 /// The head of the request that hyper is about to hand over. Cloning is shallow.
 #[derive(Clone, Debug, Default)]
@@ -12,8 +12,14 @@ pub(super) struct Slot(Arc<Mutex<Left>>);
 #[derive(Debug, Default)]
 struct Left {
     head: Option<Result<Head, Unreadable>>,
+    /// hyper asked for the next request, and it has not come.
     waiting: bool,
+    /// Not a byte of it has.
+    nothing_came: bool,
+    /// Something is to be written that the client does not take yet.
+    writing: bool,
     draining: bool,
+    http10: bool,
 }
 
 impl Slot {
@@ -22,6 +28,8 @@ impl Slot {
     pub(super) fn leave(&self, head: Result<Head, Unreadable>) -> bool {
         let mut left = self.lock();
         left.waiting = false;
+        left.nothing_came = false;
+        left.http10 = head.as_ref().is_ok_and(|head| head.version() == Version::Http10);
         left.head.replace(head).is_none()
     }
 
@@ -31,15 +39,37 @@ impl Slot {
     }
 
     /// The wire waits for a client to send (the rest of) a head, because hyper asked for the next request.
-    pub(super) fn wait(&self) {
-        self.lock().waiting = true;
+    pub(super) fn wait(&self, nothing_came: bool) {
+        let mut left = self.lock();
+        left.waiting = true;
+        left.nothing_came = nothing_came;
     }
 
-    /// Asks for the connection's end after the request under way. Tells whether the wire will see to it; otherwise hyper must.
-    pub(super) fn drain(&self) -> bool {
-        let mut left = self.lock();
-        left.draining = true;
-        left.waiting
+    /// Whether something is to be written that the client does not take yet.
+    pub(super) fn set_writing(&self, writing: bool) {
+        self.lock().writing = writing;
+    }
+
+    /// Whether nothing is under way in either direction.
+    pub(super) fn is_idle(&self) -> bool {
+        let left = self.lock();
+        left.waiting && left.nothing_came && !left.writing
+    }
+
+    /// Asks for the connection's end after the request under way.
+    pub(super) fn drain(&self) {
+        self.lock().draining = true;
+    }
+
+    /// Whether hyper must see to the end that was asked for. Where the wire waits for a head, it does.
+    pub(super) fn ends_by_hyper(&self) -> bool {
+        let left = self.lock();
+        left.draining && !left.waiting
+    }
+
+    /// Whether the request under way, or else the last one, is of HTTP/1.0.
+    pub(super) fn is_http10(&self) -> bool {
+        self.lock().http10
     }
 
     /// Whether the end was asked for.

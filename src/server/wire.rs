@@ -5,7 +5,9 @@
 //! next one, so bodies and heads cannot be mixed up. A head that cannot be read is told as a request that closes, for
 //! the gate to answer; nothing after it is read.
 
+use std::future::poll_fn;
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -26,6 +28,13 @@ use crate::request::head::{Head, Scan};
 /// and could take the answer away from it.
 const LINGER: Duration = Duration::from_secs(2);
 
+/// How long a connection on which nothing is under way stays open once the gate drains: a request that is on its way already is
+/// answered, and told that it was the last.
+const LAST_CALL: Duration = Duration::from_millis(500);
+
+/// Most bytes of a head that are read at once while hyper is not there.
+const FIRST_READ: usize = 4096;
+
 /// A connection's socket as hyper sees it.
 #[derive(Debug)]
 pub(super) struct Wire<IO> {
@@ -44,6 +53,8 @@ pub(super) struct Wire<IO> {
     /// What the read deadline was set for.
     awaiting: Awaiting,
     deadlines: Deadlines,
+    /// Whether the client does not take what is to be written.
+    writing: bool,
     /// Whether our side was closed.
     shut: bool,
 }
@@ -68,6 +79,8 @@ enum Awaiting {
     Start,
     /// The rest of a head.
     Rest,
+    /// The first byte of the last head.
+    LastStart,
 }
 
 /// Whether hyper's read is answered.
@@ -92,8 +105,32 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Wire<IO> {
             began: false,
             awaiting: Awaiting::Nothing,
             deadlines: Deadlines::default(),
+            writing: false,
             shut: false,
         }
+    }
+
+    /// Waits until something of a head has come, for hyper to be told. `false` where the connection has come to its end before.
+    pub(super) async fn starts(&mut self) -> bool {
+        let started = poll_fn(|context| self.poll_start(context)).await;
+        // One that broke has ended.
+        started.unwrap_or_default()
+    }
+
+    fn poll_start(&mut self, context: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        if !self.arrived.is_empty() {
+            return Poll::Ready(Ok(true));
+        }
+        let mut scratch = [MaybeUninit::uninit(); FIRST_READ];
+        match self.poll_arrival(context, &mut ReadBuf::uninit(&mut scratch))? {
+            Poll::Ready(count) => Poll::Ready(Ok(count > 0)),
+            Poll::Pending => self.poll_too_late(context).map(|()| Ok(false)),
+        }
+    }
+
+    /// The socket.
+    pub(super) fn into_io(self) -> IO {
+        self.io
     }
 
     fn poll_step(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<Step>> {
@@ -200,16 +237,19 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Wire<IO> {
 
     /// Ready when a head that nothing more came of is late, or its connection is to end.
     fn poll_too_late(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        self.slot.wait();
-        if self.arrived.is_empty() && self.slot.is_draining() {
-            return Poll::Ready(());
-        }
-        let awaiting = if self.arrived.is_empty() && self.began { Awaiting::Start } else { Awaiting::Rest };
+        let nothing_came = self.arrived.is_empty();
+        self.slot.wait(nothing_came);
+        let awaiting = match nothing_came {
+            true if self.slot.is_draining() => Awaiting::LastStart,
+            true if self.began => Awaiting::Start,
+            true | false => Awaiting::Rest,
+        };
         if self.awaiting != awaiting {
             self.awaiting = awaiting;
             let after = match awaiting {
                 Awaiting::Start => self.settings.keep_alive,
                 Awaiting::Rest | Awaiting::Nothing => self.settings.header_timeout,
+                Awaiting::LastStart => LAST_CALL,
             };
             self.deadlines.set(Side::Read, after);
         }
@@ -256,6 +296,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Wire<IO> {
 
     /// Fails a write of which the client takes nothing for too long.
     fn watched<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if self.writing != written.is_pending() {
+            self.writing = written.is_pending();
+            self.slot.set_writing(self.writing);
+        }
         if written.is_ready() {
             self.deadlines.clear(Side::Write);
             return written;

@@ -16,10 +16,10 @@ pub(super) struct Codec {
 
 impl Codec {
     pub(super) fn new(settings: &Settings) -> Self {
-        Self { prefix: settings.prefix.clone(), seal: Seal::new(settings.key.as_ref()) }
+        Self { prefix: settings.prefix.clone(), seal: Seal::new(&settings.keys) }
     }
 
-    /// The keyed hash under which a token's session stands.
+    /// The keyed hash that a token's session is written under.
     pub(super) fn hash(&self, token: &[u8]) -> TokenHash {
         self.seal.hash(token)
     }
@@ -47,6 +47,16 @@ impl Codec {
     /// Key that is there while there may be locks.
     pub(super) fn alarm_key(&self) -> String {
         format!("{}tries:alarm", self.prefix)
+    }
+
+    /// The hashes that it may stand under, that one first.
+    pub(super) fn hashes(&self, token: &[u8]) -> Vec<TokenHash> {
+        self.seal.hashes(token)
+    }
+
+    /// Whether a stored value would be written under another key today.
+    pub(super) fn is_outdated(&self, stored: &[u8]) -> bool {
+        self.seal.is_outdated(stored)
     }
 
     /// Key of a session.

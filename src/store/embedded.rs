@@ -14,7 +14,7 @@ use crate::ids::{ClientId, TokenHash, UserId};
 
 use super::codec::Codec;
 use super::record::{ClientRecord, Ending, HeldCookie, SessionRecord};
-use super::{Cap, Created, Fault, Live, Question, Records, lock};
+use super::{Admission, Created, Fault, Live, Question, Records, lock};
 
 use queue::State;
 use tables::{Body, Change, Entry, Journal, Tables};
@@ -84,23 +84,21 @@ impl Embedded {
         let now = self.clock.now();
         let state = lock(&self.shared.state);
         let client = question.client.and_then(|id| state.tables.client(id)).map(|record| ClientRecord::clone(record));
-        Records { client, session: question.session.and_then(|hash| state.tables.find(hash, now)) }
+        Records { client, session: question.session.iter().find_map(|hash| state.tables.find(*hash, now)) }
     }
 
-    pub(super) async fn create(
-        &self,
-        hash: TokenHash,
-        record: &SessionRecord,
-        life: Duration,
-        cap: Option<Cap>,
-    ) -> Result<Created, Fault> {
+    pub(super) async fn create(&self, new: &Admission<'_>) -> Result<Created, Fault> {
         self.commit(|tables, journal, now| {
             tables.purge(journal, now, PURGED_PER_LOGIN);
-            let Some(displaced) = make_room(tables, journal, now, (hash, &record.user), cap) else {
+            let Some(displaced) = make_room(tables, journal, now, new) else {
                 return Created::Full;
             };
-            let entry = Entry { body: Body::Live(Arc::new(record.clone())), used: now, expires: now.plus(life) };
-            tables.change(journal, Change::Session(hash, Some(entry)));
+            if let Some(older) = new.older {
+                tables.end(journal, older, Ending::Logout, now);
+            }
+            let body = Body::Live(Arc::new(new.record.clone()));
+            let entry = Entry { body, used: now, expires: now.plus(new.idle) };
+            tables.change(journal, Change::Session(new.hash, Some(entry)));
             Created::Stands { displaced }
         })
         .await
@@ -230,15 +228,10 @@ impl fmt::Debug for Embedded {
 }
 
 /// Ends the oldest sessions that are one too many beside the new one, and says how many; `None` where the cap refuses.
-fn make_room(
-    tables: &mut Tables,
-    journal: &mut Journal,
-    now: Timestamp,
-    (new, user): (TokenHash, &UserId),
-    cap: Option<Cap>,
-) -> Option<usize> {
-    let Some(cap) = cap else { return Some(0) };
-    let others: Vec<_> = tables.sessions_of(user, now).into_iter().filter(|hash| *hash != new).collect();
+fn make_room(tables: &mut Tables, journal: &mut Journal, now: Timestamp, new: &Admission<'_>) -> Option<usize> {
+    let Some(cap) = new.cap else { return Some(0) };
+    let counts = |hash: &TokenHash| *hash != new.hash && Some(*hash) != new.older;
+    let others: Vec<_> = tables.sessions_of(&new.record.user, now).into_iter().filter(counts).collect();
     let over = (others.len() + 1).saturating_sub(cap.sessions);
     if over > 0 && !cap.end_oldest {
         return None;

@@ -15,7 +15,6 @@ use super::codec::Codec;
 use super::record::{Ending, HeldCookie};
 use super::{Fault, Found, Live, Question, Records, TOMBSTONE_LIFE};
 
-pub(super) use admission::Login;
 use answers::Answers;
 pub(super) use counting::Tallied;
 use extensions::Extensions;
@@ -72,9 +71,7 @@ impl Redis {
         if let Some(id) = question.client {
             commands.cmd("GET").arg(self.codec.client_key(id));
         }
-        if let Some(hash) = question.session {
-            self.look_up(commands, hash);
-        }
+        question.session.iter().for_each(|hash| self.look_up(commands, *hash));
     }
 
     fn records(&self, question: Question<'_>, answers: &mut Answers) -> Result<Records, Fault> {
@@ -82,10 +79,11 @@ impl Redis {
             Some(id) => answers.bytes()?.map(|stored| self.codec.open_client(id, stored)).transpose()?,
             None => None,
         };
-        let session = match question.session {
-            Some(hash) => self.found(hash, answers)?,
-            None => None,
-        };
+        let mut session = None;
+        for hash in question.session {
+            let found = self.found(*hash, answers)?;
+            session = session.or(found);
+        }
         Ok(Records { client, session })
     }
 
@@ -205,7 +203,10 @@ impl Redis {
     }
 
     pub(super) async fn end(&self, hash: TokenHash, ending: Ending) -> Result<bool, Fault> {
-        let deadline = self.link.deadline();
+        self.end_by(hash, ending, self.link.deadline()).await
+    }
+
+    async fn end_by(&self, hash: TokenHash, ending: Ending, deadline: Instant) -> Result<bool, Fault> {
         let mut commands = Pipeline::new();
         self.end_one(&mut commands, hash, ending);
         let Some(stored) = self.link.exchange(&commands, deadline).await?.bytes()? else { return Ok(false) };

@@ -1,7 +1,9 @@
-//! Sealing of stored values, and the hashing of tokens, both under keys derived from `store.key`.
+//! Sealing of stored values, and the hashing of tokens, both under keys derived from those of `store.key`.
 //!
 //! A sealed value is `0x01`, the id of its key (4 bytes), a random nonce (12 bytes), and AES-256-GCM over the plain bytes with
 //! the whole name of the value as associated data: a value moved under another name does not open.
+//!
+//! The first key seals and hashes. All of them open and find, so that a key can be replaced while sessions stand.
 
 use std::fmt;
 
@@ -11,7 +13,8 @@ use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 
 use crate::ids::TokenHash;
-use crate::secret::Secret;
+
+use super::Key;
 
 const VERSION: u8 = 1;
 const KEY_ID: usize = 4;
@@ -42,33 +45,41 @@ pub(super) enum Shut {
 #[error("the operating system gave no randomness to seal with")]
 pub(super) struct NoRandomness;
 
-/// Seals and opens values, and hashes tokens. Without a key, values are plain and token hashes unkeyed.
+/// Seals and opens values, and hashes tokens.
 pub(super) struct Seal {
+    /// What seals and hashes.
+    first: Pair,
+    /// What only opens and finds.
+    older: Vec<Pair>,
+}
+
+/// What is made of one key.
+struct Pair {
     tokens: Hmac<Sha256>,
-    /// The first seals, all of them open: room for a key that is being replaced.
-    keys: Vec<SealingKey>,
+    /// `None`: values are plain.
+    values: Option<SealingKey>,
 }
 
 impl Seal {
-    /// Derives everything from `store.key`.
-    pub(super) fn new(key: Option<&Secret>) -> Self {
-        match key {
-            Some(key) => Self {
-                tokens: keyed(&derive(key.expose(), TOKEN_LABEL)),
-                keys: vec![SealingKey::new(&derive(key.expose(), SEAL_LABEL))],
-            },
-            None => Self { tokens: keyed(TOKEN_LABEL), keys: Vec::new() },
-        }
+    /// Derives everything from `store.key`; no key at all is [`Key::Plain`].
+    pub(super) fn new(keys: &[Key]) -> Self {
+        let (first, older) = keys.split_first().unwrap_or((&Key::Plain, &[]));
+        Self { first: Pair::new(first), older: older.iter().map(Pair::new).collect() }
     }
 
-    /// The keyed hash of a token.
+    /// The hash that a token's session is written under.
     pub(super) fn hash(&self, token: &[u8]) -> TokenHash {
-        TokenHash::new(self.tokens.clone().chain_update(token).finalize().into_bytes().into())
+        self.first.hash(token)
+    }
+
+    /// The hashes that a token's session may stand under, the one that is written first.
+    pub(super) fn hashes(&self, token: &[u8]) -> Vec<TokenHash> {
+        self.pairs().map(|pair| pair.hash(token)).collect()
     }
 
     /// Seals what is to be stored under `name`.
     pub(super) fn seal(&self, name: &str, plain: Vec<u8>) -> Result<Vec<u8>, NoRandomness> {
-        match self.keys.first() {
+        match &self.first.values {
             Some(key) => key.seal(name, &plain),
             None => Ok(plain),
         }
@@ -76,25 +87,56 @@ impl Seal {
 
     /// Opens what was stored under `name`.
     pub(super) fn open(&self, name: &str, stored: Vec<u8>) -> Result<Vec<u8>, Shut> {
-        match (stored.strip_prefix(&[VERSION]), self.keys.is_empty()) {
-            (None, true) => Ok(stored),
-            (None, false) => Err(Shut::Plain),
-            (Some(_), true) => Err(Shut::NoKey),
-            (Some(sealed), false) => self.unseal(name, sealed),
+        match stored.strip_prefix(&[VERSION]) {
+            Some(sealed) => self.unseal(name, sealed),
+            None if self.pairs().any(|pair| pair.values.is_none()) => Ok(stored),
+            None => Err(Shut::Plain),
         }
+    }
+
+    /// Whether a stored value would be written under another key today.
+    pub(super) fn is_outdated(&self, stored: &[u8]) -> bool {
+        let id = stored.strip_prefix(&[VERSION]).and_then(<[u8]>::first_chunk::<KEY_ID>);
+        id != self.first.values.as_ref().map(|key| &key.id)
     }
 
     fn unseal(&self, name: &str, sealed: &[u8]) -> Result<Vec<u8>, Shut> {
         let (id, rest) = sealed.split_first_chunk::<KEY_ID>().ok_or(Shut::Altered)?;
         let (nonce, ciphertext) = rest.split_first_chunk::<NONCE>().ok_or(Shut::Altered)?;
-        let key = self.keys.iter().find(|key| key.id == *id).ok_or(Shut::OtherKey)?;
-        key.open(name, *nonce, ciphertext)
+        let mut refused = Shut::NoKey;
+        for key in self.pairs().filter_map(|pair| pair.values.as_ref()) {
+            refused = Shut::OtherKey;
+            if key.id == *id {
+                return key.open(name, *nonce, ciphertext);
+            }
+        }
+        Err(refused)
+    }
+
+    fn pairs(&self) -> impl Iterator<Item = &Pair> {
+        std::iter::once(&self.first).chain(&self.older)
+    }
+}
+
+impl Pair {
+    fn new(key: &Key) -> Self {
+        match key {
+            Key::Sealing(key) => Self {
+                tokens: keyed(&derive(key.expose(), TOKEN_LABEL)),
+                values: Some(SealingKey::new(&derive(key.expose(), SEAL_LABEL))),
+            },
+            Key::Plain => Self { tokens: keyed(TOKEN_LABEL), values: None },
+        }
+    }
+
+    fn hash(&self, token: &[u8]) -> TokenHash {
+        TokenHash::new(self.tokens.clone().chain_update(token).finalize().into_bytes().into())
     }
 }
 
 impl fmt::Debug for Seal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Seal").field("keys", &self.keys.len()).finish_non_exhaustive()
+        f.debug_struct("Seal").field("keys", &self.pairs().count()).finish_non_exhaustive()
     }
 }
 
@@ -137,9 +179,14 @@ fn keyed(key: &[u8]) -> Hmac<Sha256> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret::Secret;
+
+    fn key(byte: u8) -> Key {
+        Key::Sealing(Secret::new([byte; 32]))
+    }
 
     fn with_key(byte: u8) -> Seal {
-        Seal::new(Some(&Secret::new([byte; 32])))
+        Seal::new(&[key(byte)])
     }
 
     #[test]
@@ -152,7 +199,7 @@ mod tests {
 
         assert_eq!(seal.open("t:client:web", stored.clone()), Err(Shut::Altered));
         assert_eq!(with_key(2).open("t:client:ios", stored.clone()), Err(Shut::OtherKey));
-        assert_eq!(Seal::new(None).open("t:client:ios", stored), Err(Shut::NoKey));
+        assert_eq!(Seal::new(&[]).open("t:client:ios", stored), Err(Shut::NoKey));
     }
 
     #[test]
@@ -180,6 +227,41 @@ mod tests {
         assert_eq!(seal.hash(b"token"), with_key(1).hash(b"token"));
         assert_ne!(seal.hash(b"token"), seal.hash(b"tokem"));
         assert_ne!(seal.hash(b"token"), with_key(2).hash(b"token"));
-        assert_ne!(seal.hash(b"token"), Seal::new(None).hash(b"token"));
+        assert_ne!(seal.hash(b"token"), Seal::new(&[]).hash(b"token"));
+        assert_eq!(Seal::new(&[Key::Plain]).hash(b"token"), Seal::new(&[]).hash(b"token"));
+    }
+
+    #[test]
+    fn the_first_of_several_keys_seals_and_all_of_them_open() {
+        let rotating = Seal::new(&[key(2), key(1), Key::Plain]);
+        let old = with_key(1).seal("n", b"x".to_vec()).unwrap();
+        for (stored, outdated) in
+            [(old.clone(), true), (b"x".to_vec(), true), (with_key(2).seal("n", b"x".to_vec()).unwrap(), false)]
+        {
+            assert_eq!(rotating.open("n", stored.clone()), Ok(b"x".to_vec()));
+            assert_eq!(rotating.is_outdated(&stored), outdated, "{stored:?}");
+        }
+        let new = rotating.seal("n", b"x".to_vec()).unwrap();
+        assert_eq!(with_key(2).open("n", new.clone()), Ok(b"x".to_vec()));
+        assert_eq!(with_key(1).open("n", new), Err(Shut::OtherKey));
+        assert_eq!(Seal::new(&[key(2), key(3)]).open("n", old), Err(Shut::OtherKey));
+        assert_eq!(Seal::new(&[key(2), key(1)]).open("n", b"x".to_vec()), Err(Shut::Plain));
+    }
+
+    #[test]
+    fn a_token_is_looked_for_under_every_key_and_written_under_the_first() {
+        let rotating = Seal::new(&[key(2), key(1), Key::Plain]);
+        let expected = [with_key(2), with_key(1), Seal::new(&[])].map(|seal| seal.hash(b"token"));
+        assert_eq!(rotating.hashes(b"token"), expected);
+        assert_eq!(rotating.hash(b"token"), expected[0]);
+    }
+
+    #[test]
+    fn a_store_may_be_unsealed_again() {
+        let leaving = Seal::new(&[Key::Plain, key(1)]);
+        let sealed = with_key(1).seal("n", b"x".to_vec()).unwrap();
+        assert_eq!(leaving.seal("n", b"x".to_vec()), Ok(b"x".to_vec()));
+        assert_eq!(leaving.open("n", sealed.clone()), Ok(b"x".to_vec()));
+        assert!(leaving.is_outdated(&sealed) && !leaving.is_outdated(b"x"));
     }
 }

@@ -55,7 +55,7 @@ pub struct Context<'a> {
     /// Now, for the assertion.
     pub now: Timestamp,
     /// The Cookie line that replaces the client's: `None` keeps the client's, `Some("")` sends none.
-    pub cookies: Option<&'a str>,
+    pub cookies: Option<&'a [u8]>,
     /// Whether `Authorization` is dropped (where a session is held, or it carried a credential).
     pub drop_authorization: bool,
     /// Whether the application is asked for an uncompressed reply (login requests).
@@ -188,7 +188,7 @@ impl Spoken<'_> {
     /// One line, however many the client sent: of several, PHP behind FastCGI sees the last alone.
     fn put_cookies(&self, lines: &mut Lines, context: &Context<'_>) {
         let cookies = match context.cookies {
-            Some(ours) => Cow::Borrowed(ours.as_bytes()),
+            Some(ours) => Cow::Borrowed(ours),
             None => Cow::Owned(self.all("cookie").collect::<Vec<_>>().join(b"; ".as_slice())),
         };
         if !cookies.is_empty() {

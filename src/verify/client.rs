@@ -97,9 +97,8 @@ impl KnownClient {
         })
     }
 
-    /// Whether one of its patterns allows the endpoint. Parts fold in case alone: a client's list never reaches further than it says.
-    pub(super) fn may_call(&self, endpoint: &Endpoint) -> bool {
-        let fold = Fold { case: true, ..Fold::default() };
+    /// Whether one of its patterns allows the endpoint. Parts compare as in rules.
+    pub(super) fn may_call(&self, endpoint: &Endpoint, fold: Fold) -> bool {
         self.endpoints.iter().any(|pattern| pattern.matches(endpoint, fold))
     }
 }

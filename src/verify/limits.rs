@@ -49,11 +49,13 @@ impl Excess {
         self.noted
     }
 
-    pub(super) fn met(&mut self, denial: Denial) -> Result<(), Denial> {
-        if !self.observe {
-            return Err(denial);
+    /// Refuses where a limit was met, or notes it.
+    pub(super) fn met(&mut self, limit: Option<impl Into<Denial>>) -> Result<(), Denial> {
+        match limit.map(Into::into) {
+            Some(denial) if !self.observe => return Err(denial),
+            Some(denial) => self.noted = self.noted.or(Some(denial)),
+            None => {}
         }
-        self.noted.get_or_insert(denial);
         Ok(())
     }
 }

@@ -10,7 +10,7 @@ use crate::store::Store;
 use crate::store::counting::{Counter, Lockout};
 use crate::store::turns::{Place, Turn};
 use crate::verify::denial::{ClientFlaw, Denial};
-use crate::verify::limits::{Excess, failed_tokens_of, network};
+use crate::verify::limits::{failed_tokens_of, network};
 use crate::verify::{Case, Extension, Permit, Verifier};
 
 /// Longest wait for other logins of the same name to be answered.
@@ -90,7 +90,7 @@ impl Verifier {
             Ok((permit, _)) if permit.session.is_some() => None,
             Ok(_) => locked,
             Err(denial) if denial.is_guess() => store.fail(&[address()], lockout, true).await,
-            Err(_) if store.is_alarmed().await => {
+            Err(denial) if denial.tells_of_client() && store.is_alarmed().await => {
                 store.standings(&[address()], lockout).await.first().and_then(|standing| standing.locked)
             }
             Err(_) => None,
@@ -127,12 +127,10 @@ impl Denial {
     const fn is_guess(&self) -> bool {
         matches!(self, Self::ClientRefused(ClientFlaw::Unknown | ClientFlaw::WrongToken) | Self::SignRefused)
     }
-}
 
-impl Excess {
-    /// Notes a lock, or refuses by it.
-    pub(super) fn met_lock(&mut self, locked: Option<Denial>) -> Result<(), Denial> {
-        locked.map_or(Ok(()), |denial| self.met(denial))
+    /// Whether it tells that the client's token was right.
+    const fn tells_of_client(&self) -> bool {
+        !matches!(self, Self::EndpointUnknown | Self::ClientMissing(_) | Self::ClientRefused(_))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::clock::Timestamp;
+use crate::credentials::Claims;
 use crate::ids::{ClientId, TokenHash};
 use crate::store::{Found, Live};
 use crate::verify::Case;
@@ -42,17 +43,26 @@ pub struct Extension {
 
 impl SessionSettings {
     /// An accepted request at `now` promises `idle` from now on. What the store was told before may still cover that; if not, it
-    /// is told `extend_every` more than promised, so that it need not be told again before then. With a very short `idle` the
-    /// surplus is bounded by a quarter of it.
+    /// is told `extend_every` more than promised, so that it need not be told again before then. An `extend_every` that is not
+    /// shorter than `idle` would keep sessions for a multiple of it: then the surplus is a quarter of `idle`.
     pub(super) fn extension(&self, live: &Live, now: Timestamp) -> Option<Extension> {
         let promised = now.plus(self.idle).min(live.record.ends);
         if live.expires >= promised {
             return None;
         }
-        let surplus = self.extend_every.min(self.idle / 4);
+        let surplus = if self.extend_every < self.idle { self.extend_every } else { self.idle / 4 };
         let until = promised.plus(surplus).min(live.record.ends);
         Some(Extension { hash: live.hash, life: until.since(now) })
     }
+}
+
+/// Whether a session is claimed at all.
+pub(super) fn claimed(settings: &SessionSettings, claims: &Claims<'_>) -> Result<(), Denial> {
+    claims.user_token.ok_or(Denial::UserMissing("user_token"))?;
+    if settings.user_id_required && claims.user_id.is_none() {
+        return Err(Denial::UserMissing("user_id"));
+    }
+    Ok(())
 }
 
 /// Whether the session that was found may be used by this caller now.
@@ -64,10 +74,7 @@ pub(super) fn judge(
     now: Timestamp,
 ) -> Result<Live, Denial> {
     let claims = case.claims;
-    claims.user_token.ok_or(Denial::UserMissing("user_token"))?;
-    if settings.user_id_required && claims.user_id.is_none() {
-        return Err(Denial::UserMissing("user_id"));
-    }
+    claimed(settings, claims)?;
     let live = match found {
         None => return Err(Denial::UserRefused(SessionFlaw::Unknown)),
         Some(Found::Ended(ending)) => return Err(Denial::UserEnded(ending)),

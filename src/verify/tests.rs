@@ -65,6 +65,7 @@ fn settings(session: SessionSettings) -> Settings {
         skew: Duration::from_secs(300),
         session,
         limits: limits::Settings::default(),
+        fold: Fold { case: true, ..Fold::default() },
     }
 }
 
@@ -219,6 +220,17 @@ fn an_extension_never_passes_the_greatest_age_and_is_made_only_when_due() {
     assert_eq!(extension_of(almost, far), Some(2 * HOUR + Duration::from_secs(60)));
     assert_eq!(extension_of(NOW.plus(HOUR / 2), NOW.plus(HOUR)), Some(HOUR));
     assert_eq!(extension_of(NOW.plus(HOUR), NOW.plus(HOUR)), None);
+}
+
+#[test]
+fn with_a_short_idle_time_the_surplus_is_a_quarter_of_it() {
+    let trial = Trial::with(|t| t.settings.idle = Duration::from_secs(2));
+    assert_eq!(trial.judge().unwrap().1, None, "an hour is left");
+    let due = Trial::with(|t| {
+        t.settings.idle = Duration::from_secs(2);
+        t.session = Some(Found::Live(Live { expires: NOW.plus(Duration::from_secs(1)), ..live(Some("ios")) }));
+    });
+    assert_eq!(due.judge().unwrap().1.unwrap().life, Duration::from_millis(2500));
 }
 
 #[test]

@@ -84,10 +84,11 @@ impl Admin {
         let store = runtime.block_on(Store::open(&memory(), clock.clone())).expect("a memory store");
         let (trigger, shutdown) = shutdown::channel();
         let parts = Parts {
-            token: setting.token.map(Secret::new),
+            tokens: setting.token.map(Secret::new).into_iter().collect(),
             store: store.clone(),
             upstream: upstream(setting.upstream),
             session: setting.session,
+            holds_cookies: true,
             file_clients: vec![Arc::new(file_client())],
             clock: clock.clone(),
             shutdown: shutdown.clone(),
@@ -160,7 +161,7 @@ impl Answer {
 
 fn memory() -> store::Settings {
     let timeout = Duration::from_secs(5);
-    store::Settings { location: Location::Memory, prefix: "ticketgate:".to_owned(), key: None, timeout }
+    store::Settings { location: Location::Memory, prefix: "ticketgate:".to_owned(), keys: Vec::new(), timeout }
 }
 
 fn upstream(port: u16) -> Upstream {

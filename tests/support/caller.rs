@@ -95,7 +95,7 @@ impl Caller {
     /// The HMAC-SHA256 api_token of today.
     pub fn hmac_token(&self, endpoint: &str) -> String {
         let mut mac = Hmac::<Sha256>::new_from_slice(self.secret.as_bytes()).expect("a key of any length");
-        mac.update(format!("{}\n{}", endpoint.replace('/', "\n"), self.today()).as_bytes());
+        mac.update(format!("{}\n{}", endpoint.replacen('/', "\n", 2), self.today()).as_bytes());
         hex::encode(mac.finalize().into_bytes())
     }
 
@@ -109,7 +109,7 @@ impl Caller {
 
 /// md5 over module, controller, action (`m/c/a`), date and secret.
 pub fn md5_token(endpoint: &str, date: &str, secret: &str) -> String {
-    hex::encode(Md5::digest(format!("{}{date}{secret}", endpoint.replace('/', ""))))
+    hex::encode(Md5::digest(format!("{}{date}{secret}", endpoint.replacen('/', "", 2))))
 }
 
 /// How the MVC application is asked for an endpoint.

@@ -11,6 +11,7 @@ use ticketgate::telemetry::AccessLog;
 
 use super::caller::Caller;
 use super::http::{Connection, Reply, Request};
+use super::process::Process;
 
 /// A running gate.
 #[derive(Debug)]
@@ -129,7 +130,13 @@ impl Setup {
         Gate { clock: self.clock, address, admin: running.admin.clone(), running, lines }
     }
 
-    fn text(&self) -> String {
+    /// The same gate as a process of its own: the program as an operator runs it.
+    pub async fn process(self) -> Process {
+        Process::serve(&self.text()).await
+    }
+
+    /// Its configuration.
+    pub fn text(&self) -> String {
         let mut text = self.yaml.clone();
         for (name, value) in &self.values {
             text = text.replace(&format!("{{{name}}}"), value);

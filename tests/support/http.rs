@@ -10,6 +10,9 @@ use tokio::net::TcpStream;
 /// After this long without a byte a test has failed, and must not hang.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Nothing moves any more once nothing has moved for this long.
+const STUCK: Duration = Duration::from_millis(500);
+
 /// A request that is sent when it is awaited.
 #[derive(Clone, Debug)]
 #[must_use = "a request is sent when it is awaited"]
@@ -252,6 +255,42 @@ impl Connection {
     pub async fn rest(&mut self) -> Vec<u8> {
         while self.fill().await > 0 {}
         std::mem::take(&mut self.unread)
+    }
+
+    /// What comes next; empty at the end.
+    pub async fn some(&mut self) -> Vec<u8> {
+        if self.unread.is_empty() {
+            self.fill().await;
+        }
+        std::mem::take(&mut self.unread)
+    }
+
+    /// Reads and forgets so many bytes, or up to the end; says how many there were.
+    pub async fn skip(&mut self, count: usize) -> usize {
+        let mut seen = 0;
+        while seen < count {
+            if self.unread.is_empty() && self.fill().await == 0 {
+                break;
+            }
+            let now = self.unread.len().min(count - seen);
+            self.unread.drain(..now);
+            seen += now;
+        }
+        seen
+    }
+
+    /// Sends bytes until none are taken any more for a moment, or `most` were; says how many went.
+    pub async fn send_until_stuck(&mut self, most: usize) -> usize {
+        let zeros = vec![0; 64 << 10];
+        let mut sent = 0;
+        while sent < most {
+            let some = zeros.get(..zeros.len().min(most - sent)).expect("a part");
+            match tokio::time::timeout(STUCK, self.stream.write(some)).await {
+                Ok(count) => sent += count.expect("an open connection"),
+                Err(_) => break,
+            }
+        }
+        sent
     }
 
     /// Reads what there is; 0 at the end, a reset included.

@@ -70,12 +70,19 @@ pub struct Php {
 impl Php {
     /// Serves a directory.
     pub fn serve(directory: impl AsRef<Path>) -> Self {
+        Self::serve_with(directory, &[], &[])
+    }
+
+    /// Serves a directory, with further arguments and environment.
+    pub fn serve_with(directory: impl AsRef<Path>, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let sessions = tempfile::tempdir().expect("a directory");
         let mut process = Group::start(
             Command::new("php")
                 .arg("-d")
                 .arg(format!("session.save_path={}", sessions.path().display()))
                 .args(["-d", "upload_max_filesize=64M", "-d", "post_max_size=64M"])
+                .args(arguments)
+                .envs(environment.iter().copied())
                 .args(["-S", "127.0.0.1:0", "-t"])
                 .arg(directory.as_ref())
                 .env("PHP_CLI_SERVER_WORKERS", "4")

@@ -1,10 +1,8 @@
-//! An application that does what its script says, over raw TCP, and a client whose body arrives as it is written.
+//! A pool before a scripted application, and a client whose body arrives as it is written.
 
 use std::convert::Infallible;
-use std::future::{Future, pending};
-use std::net::SocketAddr;
+use std::future::pending;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,76 +14,12 @@ use hyper_util::rt::TokioIo;
 use ticketgate::request::body::{Body, Limits, Streaming};
 use ticketgate::request::head::Framing;
 use ticketgate::upstream::{Address, HostHeader, Outgoing, Settings, Upstream};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncWriteExt as _, DuplexStream, duplex};
 use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
 
-/// An application: a listening port, and how many connections came.
-pub(crate) struct Backend {
-    pub(crate) address: SocketAddr,
-    connections: Arc<AtomicUsize>,
-    task: AbortHandle,
-}
-
-impl Drop for Backend {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
+pub(crate) use crate::scripted::Backend;
 
 impl Backend {
-    /// Runs `script` on each connection, which is told its number, from 0.
-    pub(crate) async fn start<S, F>(script: S) -> Self
-    where
-        S: Fn(Conversation, usize) -> F + Send + 'static,
-        F: Future<Output = ()> + Send + 'static,
-    {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let connections = Arc::new(AtomicUsize::new(0));
-        let counter = Arc::clone(&connections);
-        let task = tokio::spawn(async move {
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                let number = counter.fetch_add(1, Ordering::SeqCst);
-                tokio::spawn(script(Conversation { stream, read: Vec::new() }, number));
-            }
-        });
-        Self { address, connections, task: task.abort_handle() }
-    }
-
-    /// Answers every request on every connection with those bytes.
-    pub(crate) async fn answering(reply: impl Into<Vec<u8>>) -> Self {
-        let reply = reply.into();
-        Self::start(move |mut conversation, _| {
-            let reply = reply.clone();
-            async move {
-                while conversation.request().await.is_some() {
-                    conversation.say(&reply).await;
-                }
-            }
-        })
-        .await
-    }
-
-    /// Answers one request on each connection with those bytes, and closes it.
-    pub(crate) async fn answering_once(reply: impl Into<Vec<u8>>) -> Self {
-        let reply = reply.into();
-        Self::start(move |mut conversation, _| {
-            let reply = reply.clone();
-            async move {
-                conversation.request().await;
-                conversation.say(&reply).await;
-            }
-        })
-        .await
-    }
-
-    pub(crate) fn connections(&self) -> usize {
-        self.connections.load(Ordering::SeqCst)
-    }
-
     pub(crate) fn settings(&self) -> Settings {
         Settings {
             address: Address::Tcp { host: "127.0.0.1".to_owned(), port: self.address.port() },
@@ -100,64 +34,6 @@ impl Backend {
 
     pub(crate) fn upstream(&self) -> Upstream {
         Upstream::new(self.settings())
-    }
-}
-
-/// The application's side of one connection.
-pub(crate) struct Conversation {
-    pub(crate) stream: TcpStream,
-    read: Vec<u8>,
-}
-
-impl Conversation {
-    /// Reads one whole request, if one comes: its head, and its body as it stands on the wire.
-    pub(crate) async fn request(&mut self) -> Option<String> {
-        let head = self.head().await?;
-        let lower = head.to_ascii_lowercase();
-        let length = lower.split("content-length: ").nth(1).and_then(|rest| rest.lines().next()?.parse().ok());
-        let body = match length {
-            Some(length) => self.take(length).await?,
-            None if lower.contains("transfer-encoding: chunked") => self.until(b"0\r\n\r\n").await?,
-            None => Vec::new(),
-        };
-        Some(head + &String::from_utf8(body).unwrap())
-    }
-
-    pub(crate) async fn head(&mut self) -> Option<String> {
-        Some(String::from_utf8(self.until(b"\r\n\r\n").await?).unwrap())
-    }
-
-    async fn until(&mut self, end: &[u8]) -> Option<Vec<u8>> {
-        loop {
-            if let Some(at) = self.read.windows(end.len()).position(|window| window == end) {
-                return self.take(at + end.len()).await;
-            }
-            self.more().await?;
-        }
-    }
-
-    /// The next bytes, exactly so many.
-    pub(crate) async fn take(&mut self, count: usize) -> Option<Vec<u8>> {
-        while self.read.len() < count {
-            self.more().await?;
-        }
-        let rest = self.read.split_off(count);
-        Some(std::mem::replace(&mut self.read, rest))
-    }
-
-    async fn more(&mut self) -> Option<()> {
-        let count = self.stream.read_buf(&mut self.read).await.ok()?;
-        (count > 0).then_some(())
-    }
-
-    pub(crate) async fn say(&mut self, bytes: impl AsRef<[u8]>) {
-        let _ = self.stream.write_all(bytes.as_ref()).await;
-    }
-
-    /// Waits until the other side is gone, and gives what it sent until then.
-    pub(crate) async fn rest(mut self) -> Vec<u8> {
-        while self.more().await.is_some() {}
-        self.read
     }
 }
 

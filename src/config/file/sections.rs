@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::file::ByName;
-use crate::config::values::{SecretText, Span, Unbuilt};
+use crate::config::values::{OneOrMany, SecretText, Span, Unbuilt};
 
 /// The application.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -49,8 +49,8 @@ pub(crate) struct Store {
     pub(crate) url: SecretText,
     /// Before every key in Redis.
     pub(crate) prefix: String,
-    /// 32 bytes in base64: seals what is stored.
-    pub(crate) key: Option<SecretText>,
+    /// 32 bytes in base64, one or a list: the first seals what is stored, all of them open it. `plain` for none.
+    pub(crate) key: OneOrMany<Option<SecretText>>,
     /// Bound of every single operation, connecting included.
     pub(crate) timeout: Span,
     /// While it does not answer: `refuse`. (`{trust: DURATION}` is not available in this version.)
@@ -62,7 +62,7 @@ impl Default for Store {
         Self {
             url: SecretText::Text("memory:".to_owned()),
             prefix: "ticketgate:".to_owned(),
-            key: None,
+            key: OneOrMany::default(),
             timeout: Span::millis(250),
             when_down: WhenDown::Refuse,
         }
@@ -282,13 +282,13 @@ impl Default for Headers {
 pub(crate) struct Admin {
     /// `host:port` or `unix:/path`.
     pub(crate) listen: String,
-    /// What operators show to see and change clients and sessions; without it only health is served.
-    pub(crate) token: Option<SecretText>,
+    /// What operators show to see and change clients and sessions, one or a list; without it only health is served.
+    pub(crate) token: OneOrMany<Option<SecretText>>,
 }
 
 impl Default for Admin {
     fn default() -> Self {
-        Self { listen: "127.0.0.1:9900".to_owned(), token: None }
+        Self { listen: "127.0.0.1:9900".to_owned(), token: OneOrMany::default() }
     }
 }
 

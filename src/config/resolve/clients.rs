@@ -33,7 +33,7 @@ fn one(client: &Client, key: &str, faults: &mut Faults) -> Option<FileClient> {
             None
         }
     };
-    let secret = secrets::required(client.secret.as_ref(), &format!("{key}.secret"), faults);
+    let secrets = live_secrets(client, key, faults);
     let algorithms = algorithms(client, key, faults);
     let endpoints = endpoints(client, key, faults);
     let token = client.token.as_deref().map_or(Ok(Recipe::default()), Recipe::parse);
@@ -42,12 +42,23 @@ fn one(client: &Client, key: &str, faults: &mut Faults) -> Option<FileClient> {
     let date_format = faults.take(&format!("{key}.date_format"), date(date_format));
     Some(FileClient {
         id: id?,
-        secrets: vec![LiveSecret { secret: secret?, until: None }],
+        secrets: secrets?,
         algorithms: algorithms?,
         endpoints: endpoints?,
         token: token?,
         date_format: date_format?,
     })
+}
+
+/// At least one; two while it is being replaced.
+fn live_secrets(client: &Client, key: &str, faults: &mut Faults) -> Option<Vec<LiveSecret>> {
+    let key = format!("{key}.secret");
+    let secrets = secrets::list(&client.secret, &key, 2, faults)?;
+    if secrets.is_empty() {
+        faults.missing(&key, "is missing");
+        return None;
+    }
+    Some(secrets.into_iter().map(|secret| LiveSecret { secret, until: None }).collect())
 }
 
 fn algorithms(client: &Client, key: &str, faults: &mut Faults) -> Option<Vec<Algorithm>> {

@@ -17,19 +17,20 @@ pub(super) fn reader(file: &File, faults: &mut Faults) -> Option<Reader> {
     let defaults = defaults(&file.endpoint_defaults, faults);
     let scripts = scripts(&file.scripts, faults);
     let suffixes = suffixes(&file.suffixes.0, faults);
-    let folds = |fold| file.fold.contains(&fold);
     Some(Reader {
         sources: sources?,
         defaults: defaults?,
         scripts: scripts?,
         suffixes: suffixes?,
         any_suffix: file.suffixes.0.iter().any(|suffix| suffix == "any"),
-        fold: Fold {
-            case: folds(routing::Fold::Case),
-            underscore: folds(routing::Fold::Underscore),
-            dash: folds(routing::Fold::Dash),
-        },
+        fold: fold(file),
     })
+}
+
+/// `fold`. `UserType` is `user_type` only where case does not count either.
+pub(super) fn fold(file: &File) -> Fold {
+    let folds = |fold| file.fold.contains(&fold);
+    Fold { case: !file.fold.is_empty(), underscore: folds(routing::Fold::Underscore), dash: folds(routing::Fold::Dash) }
 }
 
 fn source(written: &routing::Source, key: &str, faults: &mut Faults) -> Option<Source> {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::config::faults::Faults;
 use crate::config::read_file;
-use crate::config::values::SecretText;
+use crate::config::values::{OneOrMany, SecretText};
 use crate::secret::Secret;
 
 /// Larger files hold no secret.
@@ -32,6 +32,34 @@ pub(super) fn optional(secret: Option<&SecretText>, key: &str, faults: &mut Faul
         None => Some(None),
         given => required(given, key, faults).map(Some),
     }
+}
+
+/// One or several, the one in use first; elements without value count as left out.
+pub(super) fn list(
+    secrets: &OneOrMany<Option<SecretText>>,
+    key: &str,
+    most: usize,
+    faults: &mut Faults,
+) -> Option<Vec<Secret>> {
+    if secrets.0.len() > most {
+        faults.add(key, format!("holds more than {most}; take out what is no longer in use"));
+    }
+    let single = secrets.0.len() == 1;
+    let given = secrets.0.iter().enumerate().filter_map(|(index, secret)| Some((index, secret.as_ref()?)));
+    let mut all: Vec<Secret> = Vec::new();
+    let mut sound = secrets.0.len() <= most;
+    for (index, secret) in given {
+        let key = if single { key.to_owned() } else { format!("{key}[{index}]") };
+        match required(Some(secret), &key, faults) {
+            Some(secret) if all.contains(&secret) => {
+                faults.add(&key, "is given twice");
+                sound = false;
+            }
+            Some(secret) => all.push(secret),
+            None => sound = false,
+        }
+    }
+    sound.then_some(all)
 }
 
 fn nonempty(secret: Secret, key: &str, faults: &mut Faults) -> Option<Secret> {

@@ -8,16 +8,11 @@ use crate::verify::SessionSettings;
 /// `session`
 pub(super) fn settings(file: &Session, faults: &mut Faults) -> Option<SessionSettings> {
     let idle = lasting(faults, "session.idle", file.idle);
-    if file.max_age.0 < file.idle.0 {
-        faults.add("session.max_age", "must not be shorter than session.idle");
-    }
-    if file.extend_every.0 >= file.idle.0 && idle.is_some() {
-        faults.add("session.extend_every", "must be shorter than session.idle: sessions in use would end");
-    }
+    let max_age = lasting(faults, "session.max_age", file.max_age);
     let bound_to = |binding| file.bind.contains(&binding);
     Some(SessionSettings {
         idle: idle?,
-        max_age: file.max_age.0,
+        max_age: max_age?,
         extend_every: file.extend_every.0,
         per_user: file.per_user,
         end_oldest: file.when_full == WhenFull::EndOldest,

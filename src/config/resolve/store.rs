@@ -8,21 +8,24 @@ use base64::engine::general_purpose::STANDARD_PAD_INDIFFERENT as BASE64;
 use crate::config::faults::Faults;
 use crate::config::file::sections::Store;
 use crate::config::resolve::{lasting, secrets};
+use crate::config::values::{OneOrMany, SecretText};
 use crate::secret::Secret;
-use crate::store::{Location, Settings};
+use crate::store::{Key, Location, Settings};
 
 /// Longer prefixes waste memory in every key.
 const MAX_PREFIX: usize = 64;
+
+/// A session is looked for under every key.
+const MAX_KEYS: usize = 4;
 
 /// `store`
 pub(super) fn settings(file: &Store, faults: &mut Faults) -> Option<Settings> {
     let url = secrets::required(Some(&file.url), "store.url", faults);
     let location = url.and_then(|url| faults.take("store.url", location(&url)));
     let prefix = faults.take("store.prefix", prefix(&file.prefix));
-    let sealing = secrets::optional(file.key.as_ref(), "store.key", faults)
-        .and_then(|secret| faults.take("store.key", secret.as_ref().map(key).transpose()));
+    let keys = keys(&file.key, faults);
     let timeout = lasting(faults, "store.timeout", file.timeout);
-    Some(Settings { location: location?, prefix: prefix?, key: sealing?, timeout: timeout? })
+    Some(Settings { location: location?, prefix: prefix?, keys: keys?, timeout: timeout? })
 }
 
 /// The refusals never show the URL: it may hold a password.
@@ -58,9 +61,18 @@ fn prefix(text: &str) -> Result<String, String> {
     }
 }
 
-fn key(secret: &Secret) -> Result<Secret, &'static str> {
+fn keys(written: &OneOrMany<Option<SecretText>>, faults: &mut Faults) -> Option<Vec<Key>> {
+    let secrets = secrets::list(written, "store.key", MAX_KEYS, faults)?;
+    let keys: Result<_, _> = secrets.iter().map(key).collect();
+    faults.take("store.key", keys)
+}
+
+fn key(secret: &Secret) -> Result<Key, &'static str> {
+    if *secret == Secret::new("plain") {
+        return Ok(Key::Plain);
+    }
     match BASE64.decode(secret.expose().trim_ascii()) {
-        Ok(bytes) if bytes.len() == 32 => Ok(Secret::new(bytes)),
+        Ok(bytes) if bytes.len() == 32 => Ok(Key::Sealing(Secret::new(bytes))),
         _ => Err("must be 32 bytes in base64; `openssl rand -base64 32` makes some"),
     }
 }
@@ -97,6 +109,7 @@ mod tests {
     fn a_key_is_32_bytes_in_base64() {
         assert!(key(&Secret::new("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")).is_ok());
         assert!(key(&Secret::new("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")).is_ok());
+        assert_eq!(key(&Secret::new("plain")), Ok(Key::Plain));
         for text in ["AAAA", "not base64 at all", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"] {
             assert!(key(&Secret::new(text)).is_err(), "{text}");
         }

@@ -193,20 +193,76 @@ async fn broken_chunks_fail_the_read_with_their_cause() {
     assert!(matches!(cause, Some(Unreadable::Malformed(_))));
 }
 
-#[tokio::test]
-async fn a_draining_connection_ends_when_idle_and_otherwise_after_its_request() {
-    let mut idle = connect();
-    assert!(timeout(Duration::ZERO, idle.told()).await.is_err());
-    assert!(idle.slot.drain());
-    assert_eq!(idle.told().await, b"");
+#[tokio::test(start_paused = true)]
+async fn a_draining_connection_ends_soon_when_idle_and_otherwise_after_its_request() {
+    for fresh in [true, false] {
+        let mut idle = connect();
+        if !fresh {
+            idle.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").await;
+            assert_eq!(idle.told().await, TOLD_GET);
+            assert!(idle.slot.take().is_ok());
+        }
+        assert!(timeout(Duration::ZERO, idle.told()).await.is_err());
+        idle.slot.drain();
+        assert!(!idle.slot.ends_by_hyper());
+        let start = Instant::now();
+        assert_eq!(idle.told().await, b"");
+        assert_eq!(start.elapsed(), LAST_CALL);
+    }
+
+    let mut late = connect();
+    late.slot.drain();
+    assert!(timeout(LAST_CALL / 2, late.told()).await.is_err());
+    late.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    assert_eq!(late.told().await, b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n");
 
     let mut busy = connect();
     busy.send(b"GET / HTTP/1.1\r\n").await;
     assert!(timeout(Duration::ZERO, busy.told()).await.is_err());
-    assert!(busy.slot.drain());
+    busy.slot.drain();
+    assert!(!busy.slot.ends_by_hyper());
     busy.send(b"Host: h\r\n\r\n").await;
     assert_eq!(busy.told().await, b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n");
-    assert!(busy.slot.take().is_ok());
+    assert!(busy.slot.take().is_ok() && busy.slot.ends_by_hyper());
+}
+
+#[tokio::test]
+async fn a_connection_is_idle_while_nothing_is_under_way_in_either_direction() {
+    let mut connection = connect();
+    assert!(!connection.slot.is_idle(), "nobody has looked yet");
+    assert!(timeout(Duration::ZERO, connection.told()).await.is_err());
+    assert!(connection.slot.is_idle());
+    connection.send(b"GET / HTTP/1.1\r\n").await;
+    assert!(timeout(Duration::ZERO, connection.told()).await.is_err());
+    assert!(!connection.slot.is_idle(), "a head is on its way");
+    connection.send(b"Host: h\r\n\r\n").await;
+    assert_eq!(connection.told().await, TOLD_GET);
+    assert!(!connection.slot.is_idle(), "a request is under way");
+
+    connection.wire.write_all(&[0; 64]).await.unwrap();
+    assert!(timeout(Duration::ZERO, connection.wire.write(b"x")).await.is_err());
+    assert!(timeout(Duration::ZERO, connection.told()).await.is_err());
+    assert!(!connection.slot.is_idle(), "a reply is under way");
+    connection.client.read_exact(&mut [0; 64]).await.unwrap();
+    connection.wire.write_all(b"x").await.unwrap();
+    assert!(connection.slot.is_idle());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_starts_with_the_first_byte_of_a_head_and_not_with_its_end() {
+    let mut connection = connect();
+    connection.send(b"G").await;
+    assert!(connection.wire.starts().await);
+    connection.send(b"ET / HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    assert_eq!(connection.told().await, TOLD_GET);
+
+    let mut silent = connect();
+    let start = Instant::now();
+    assert!(!silent.wire.starts().await);
+    assert_eq!(start.elapsed(), HEADER);
+    let mut closed = connect();
+    drop(closed.client);
+    assert!(!closed.wire.starts().await);
 }
 
 #[tokio::test(start_paused = true)]

@@ -45,8 +45,8 @@ type Opener = Box<dyn Fn(&Path) -> Result<Database, DatabaseError> + Send>;
 pub(super) struct Loaded {
     /// What has not expired.
     pub(super) tables: Tables,
-    /// Removals of what has.
-    pub(super) dropped: Journal,
+    /// What the file does not say yet: that the rest is gone, and what lies under an older `store.key` under the first one.
+    pub(super) owed: Journal,
 }
 
 /// A session's use, noted.
@@ -64,6 +64,17 @@ pub(super) struct Write<'a> {
     pub(super) changes: Vec<&'a Change>,
     /// Uses of sessions; written after the changes.
     pub(super) uses: &'a [Use],
+}
+
+impl Loaded {
+    /// Takes up what the file holds, or what should stand in its place.
+    fn take(&mut self, change: Change, owed: bool) {
+        self.tables.replace(change.clone());
+        if owed {
+            // On top of it, so that what cannot be written is taken back to what the file holds.
+            self.tables.change(&mut self.owed, change);
+        }
+    }
 }
 
 impl File {
@@ -91,13 +102,12 @@ impl File {
     fn load(&mut self, now: Timestamp) -> Result<Loaded, Fault> {
         let reading = self.opened()?.begin_read().map_err(|error| self.fault(error))?;
         let mut loaded = Loaded::default();
-        self.load_clients(&reading, &mut loaded.tables)?;
-        self.load_sessions(&reading, &mut loaded.tables)?;
-        loaded.tables.purge(&mut loaded.dropped, now, usize::MAX);
+        self.load_clients(&reading, &mut loaded)?;
+        self.load_sessions(&reading, &mut loaded, now)?;
         Ok(loaded)
     }
 
-    fn load_clients(&self, reading: &ReadTransaction, tables: &mut Tables) -> Result<(), Fault> {
+    fn load_clients(&self, reading: &ReadTransaction, loaded: &mut Loaded) -> Result<(), Fault> {
         let Some(rows) = existing(reading.open_table(CLIENTS)).map_err(|error| self.fault(error))? else {
             return Ok(());
         };
@@ -105,12 +115,12 @@ impl File {
             let (key, value) = row.map_err(|error| self.fault(error))?;
             let id = ClientId::new(key.value()).map_err(|_| self.unreadable("a client id"))?;
             let record = self.codec.open_client(&id, value.value().to_vec()).map_err(|fault| self.inside(fault))?;
-            tables.replace(Change::Client(id, Some(Arc::new(record))));
+            loaded.take(Change::Client(id, Some(Arc::new(record))), self.codec.is_outdated(value.value()));
         }
         Ok(())
     }
 
-    fn load_sessions(&self, reading: &ReadTransaction, tables: &mut Tables) -> Result<(), Fault> {
+    fn load_sessions(&self, reading: &ReadTransaction, loaded: &mut Loaded, now: Timestamp) -> Result<(), Fault> {
         let Some(rows) = existing(reading.open_table(SESSIONS)).map_err(|error| self.fault(error))? else {
             return Ok(());
         };
@@ -120,9 +130,15 @@ impl File {
             let hash = key.value().try_into().map(TokenHash::new).map_err(|_| self.unreadable("a session key"))?;
             let time = times.get(key.value()).map_err(|error| self.fault(error))?;
             let (used, expires) = time.ok_or_else(|| self.unreadable("a session's times"))?.value();
-            let body = self.body(hash, value.value())?;
             let (used, expires) = (Timestamp::from_millis(used), Timestamp::from_millis(expires));
-            tables.replace(Change::Session(hash, Some(Entry { body, used, expires })));
+            // What has expired need not open: its key may have been given up since.
+            if expires <= now {
+                loaded.take(Change::Session(hash, None), true);
+                continue;
+            }
+            let outdated = value.value().strip_prefix(&[LIVING]).is_some_and(|sealed| self.codec.is_outdated(sealed));
+            let body = self.body(hash, value.value())?;
+            loaded.take(Change::Session(hash, Some(Entry { body, used, expires })), outdated);
         }
         Ok(())
     }

@@ -44,8 +44,8 @@ struct Pending {
 
 impl State {
     pub(super) fn durable(loaded: Loaded) -> Self {
-        // What was dropped at loading is removed from the file with the first write.
-        let pending = vec![Pending { journal: loaded.dropped, done: None }];
+        // Written at once: the writer finds it when it starts.
+        let pending = vec![Pending { journal: loaded.owed, done: None }];
         Self { tables: loaded.tables, durable: true, pending, ..Self::default() }
     }
 

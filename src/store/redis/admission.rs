@@ -5,14 +5,12 @@
 //! it is still under way cannot come alive afterwards. A login that breaks off half-way leaves a session whose token nobody was
 //! given, or sessions too many that the next login ends.
 
-use std::time::Duration;
-
 use redis::Pipeline;
 use tokio::time::Instant;
 
 use crate::ids::{TokenHash, UserId};
-use crate::store::record::{Ending, SessionRecord};
-use crate::store::{Cap, Created, Fault};
+use crate::store::record::Ending;
+use crate::store::{Admission, Created, Fault};
 
 use super::{Redis, hashes, scripts};
 
@@ -20,18 +18,6 @@ use super::{Redis, hashes, scripts};
 const LOOKED_AT: usize = 64;
 /// And most of them, where the cap is higher.
 const MOST_LOOKED_AT: usize = 1000;
-
-/// A login under way.
-pub(in crate::store) struct Login<'a> {
-    /// Where its session will stand.
-    pub(in crate::store) hash: TokenHash,
-    /// Its session.
-    pub(in crate::store) record: &'a SessionRecord,
-    /// How long that lives, unless it is used.
-    pub(in crate::store) life: Duration,
-    /// How many its user may hold, at least one.
-    pub(in crate::store) cap: Option<Cap>,
-}
 
 /// What a login knows of its user's list.
 struct Listing {
@@ -42,7 +28,7 @@ struct Listing {
 }
 
 impl Redis {
-    pub(in crate::store) async fn create(&self, login: &Login<'_>) -> Result<Created, Fault> {
+    pub(in crate::store) async fn create(&self, login: &Admission<'_>) -> Result<Created, Fault> {
         let deadline = self.link.deadline();
         let created = self.admit(login, deadline).await;
         if matches!(created, Ok(Created::Stands { .. })) {
@@ -55,7 +41,7 @@ impl Redis {
         if created.is_ok() { removed.and(created) } else { created }
     }
 
-    async fn admit(&self, login: &Login<'_>, deadline: Instant) -> Result<Created, Fault> {
+    async fn admit(&self, login: &Admission<'_>, deadline: Instant) -> Result<Created, Fault> {
         let listing = self.write_and_list(login, deadline).await?;
         let dead = self.dead_of(listing.members, login.hash, deadline).await?;
         if let Some(owner) = listing.former_owner {
@@ -63,16 +49,19 @@ impl Redis {
         }
         let Some(displaced) = self.enlist(login, &dead, deadline).await? else { return Ok(Created::Full) };
         let displaced = self.end_listed(&login.record.user, &displaced, Ending::NewerLogin, deadline).await?;
+        if let Some(older) = login.older {
+            self.end_by(older, Ending::Logout, deadline).await?;
+        }
         Ok(Created::Stands { displaced })
     }
 
-    async fn write_and_list(&self, login: &Login<'_>, deadline: Instant) -> Result<Listing, Fault> {
+    async fn write_and_list(&self, login: &Admission<'_>, deadline: Instant) -> Result<Listing, Fault> {
         let stored = self.codec.seal_session(login.hash, login.record)?;
         let mut commands = Pipeline::new();
         scripts::call(&mut commands, scripts::PUT, self.codec.session_key(login.hash))
             .arg(stored)
             .arg(self.clock.now().as_millis())
-            .arg(scripts::millis(login.life));
+            .arg(scripts::millis(login.idle));
         let list = self.codec.user_key(&login.record.user);
         match login.cap {
             // Under a cap the oldest count; without one, random ones keep the dead from gathering anywhere.
@@ -115,12 +104,12 @@ impl Redis {
     /// Adds the session to its user's list; answers those that are one too many, `None` where the cap refuses.
     async fn enlist(
         &self,
-        login: &Login<'_>,
+        login: &Admission<'_>,
         dead: &[TokenHash],
         deadline: Instant,
     ) -> Result<Option<Vec<TokenHash>>, Fault> {
-        let Login { hash, record, life, cap } = login;
-        let list_life = record.ends.since(self.clock.now()).max(*life);
+        let Admission { hash, record, idle, cap, older } = login;
+        let list_life = record.ends.since(self.clock.now()).max(*idle);
         let mut commands = Pipeline::new();
         scripts::call(&mut commands, scripts::ADMIT, self.codec.user_key(&record.user))
             .arg(hash.to_hex())
@@ -128,6 +117,7 @@ impl Redis {
             .arg(scripts::millis(list_life))
             .arg(cap.map_or(0, |cap| cap.sessions))
             .arg(u8::from(cap.is_none_or(|cap| cap.end_oldest)))
+            .arg(older.map_or_else(String::new, TokenHash::to_hex))
             .arg(dead.iter().map(|hash| hash.to_hex()).collect::<Vec<_>>());
         let answer = self.link.exchange(&commands, deadline).await?.list_or_zero()?;
         answer.map(hashes).transpose()

@@ -48,26 +48,51 @@ impl Redis {
     pub(in crate::store) async fn clients(&self) -> Result<Vec<ClientRecord>, Fault> {
         // A scan may name a key twice.
         let mut clients = BTreeMap::new();
-        let mut cursor = b"0".to_vec();
-        loop {
-            let (next, ids) = self.scan(&cursor).await?;
-            let mut commands = Pipeline::with_capacity(ids.len());
-            for id in &ids {
-                commands.cmd("GET").arg(self.codec.client_key(id));
-            }
-            if !commands.is_empty() {
-                let mut answers = self.exchange(&commands).await?;
-                for id in ids {
-                    if let Some(stored) = answers.bytes()? {
-                        clients.insert(id.as_str().to_owned(), self.codec.open_client(&id, stored)?);
-                    }
-                }
-            }
-            if next == b"0" {
-                return Ok(clients.into_values().collect());
+        let mut cursor = Some(b"0".to_vec());
+        while let Some(at) = cursor {
+            let (next, page) = self.page(&at).await?;
+            for (id, stored) in page {
+                clients.insert(id.as_str().to_owned(), self.codec.open_client(&id, stored)?);
             }
             cursor = next;
         }
+        Ok(clients.into_values().collect())
+    }
+
+    /// Writes every client again that does not lie under the first key; says how many. Those that do not open stay as they are.
+    pub(in crate::store) async fn renew_clients(&self) -> Result<usize, Fault> {
+        let (mut renewed, mut cursor) = (0, Some(b"0".to_vec()));
+        while let Some(at) = cursor {
+            let (next, page) = self.page(&at).await?;
+            for (id, _) in page.into_iter().filter(|(_, stored)| self.codec.is_outdated(stored)) {
+                match self.change_client(&id, &|_| ()).await {
+                    Ok(record) => renewed += usize::from(record.is_some()),
+                    Err(fault @ Fault::Unreadable(_)) => tracing::warn!(%fault, "a client is not sealed anew"),
+                    Err(fault) => return Err(fault),
+                }
+            }
+            cursor = next;
+        }
+        Ok(renewed)
+    }
+
+    /// Some clients as they are stored, and where the next ones begin; `None` after the last.
+    async fn page(&self, cursor: &[u8]) -> Result<(Option<Vec<u8>>, Vec<(ClientId, Vec<u8>)>), Fault> {
+        let (next, ids) = self.scan(cursor).await?;
+        let mut commands = Pipeline::with_capacity(ids.len());
+        for id in &ids {
+            commands.cmd("GET").arg(self.codec.client_key(id));
+        }
+        let mut page = Vec::with_capacity(ids.len());
+        if !commands.is_empty() {
+            let mut answers = self.exchange(&commands).await?;
+            for id in ids {
+                if let Some(stored) = answers.bytes()? {
+                    page.push((id, stored));
+                }
+            }
+        }
+        Ok(((next != b"0").then_some(next), page))
     }
 
     async fn scan(&self, cursor: &[u8]) -> Result<(Vec<u8>, Vec<ClientId>), Fault> {

@@ -53,20 +53,22 @@ end
 return v";
 
 /// Adds a session to its user's list. Arguments: hash, created, life of the list, cap (0: none), 1 to end the oldest or 0 to
-/// refuse, then hashes known to be dead. Answers the hashes that are one too many (they stay listed until they are ended), or 0
+/// refuse, the hash in whose place it comes (or empty), then hashes known to be dead. Answers the hashes that are one too many (they stay listed until they are ended), or 0
 /// where the cap refuses.
 pub(super) const ADMIT: &str = "\
-local k, hash, cap = KEYS[1], ARGV[1], tonumber(ARGV[4])
-for i = 6, #ARGV do redis.call('ZREM', k, ARGV[i]) end
+local k, hash, cap, older = KEYS[1], ARGV[1], tonumber(ARGV[4]), ARGV[6]
+for i = 7, #ARGV do redis.call('ZREM', k, ARGV[i]) end
 local displaced = {}
 if cap > 0 then
   local others = redis.call('ZCARD', k)
-  if redis.call('ZSCORE', k, hash) then others = others - 1 end
+  for _, one in ipairs({hash, older}) do
+    if redis.call('ZSCORE', k, one) then others = others - 1 end
+  end
   local over = others + 1 - cap
   if over > 0 then
     if ARGV[5] == '0' then return 0 end
-    for _, other in ipairs(redis.call('ZRANGE', k, 0, over)) do
-      if other ~= hash and #displaced < over then displaced[#displaced + 1] = other end
+    for _, other in ipairs(redis.call('ZRANGE', k, 0, over + 1)) do
+      if other ~= hash and other ~= older and #displaced < over then displaced[#displaced + 1] = other end
     end
   end
 end

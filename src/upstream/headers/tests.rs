@@ -155,8 +155,8 @@ fn a_trusted_proxy_may_tell_addresses() {
 fn cookies_are_one_line_or_the_gates() {
     let headers = [("Cookie", "a=1"), ("X-A", "1"), ("cookie", "b=2")];
     assert_eq!(passed(&headers, |_, _, _| {}), "X-A: 1|Cookie: a=1; b=2");
-    assert_eq!(passed(&headers, |context, _, _| context.cookies = Some("PHPSESSID=x")), "X-A: 1|Cookie: PHPSESSID=x");
-    assert_eq!(passed(&headers, |context, _, _| context.cookies = Some("")), "X-A: 1");
+    assert_eq!(passed(&headers, |context, _, _| context.cookies = Some(b"PHPSESSID=x")), "X-A: 1|Cookie: PHPSESSID=x");
+    assert_eq!(passed(&headers, |context, _, _| context.cookies = Some(b"")), "X-A: 1");
 }
 
 #[test]
@@ -195,7 +195,7 @@ fn a_port_that_the_scheme_implies_is_left_out_of_the_host() {
 
 #[test]
 fn a_value_that_would_end_its_line_is_left_out() {
-    let all = rebuilt(&[], |context, _, _| context.cookies = Some("a=1\r\nX-Auth-User-Id: 1"));
+    let all = rebuilt(&[], |context, _, _| context.cookies = Some(b"a=1\r\nX-Auth-User-Id: 1"));
     assert!(!all.contains("X-Auth-User-Id"));
 }
 

@@ -11,7 +11,7 @@ use super::*;
 use crate::clock::Clock;
 use crate::ids::{SessionId, UserId};
 use crate::store::embedded::Embedded;
-use crate::store::{ClientRecord, Created, Location, Question, SessionRecord, Settings};
+use crate::store::{Admission, ClientRecord, Created, Location, Question, SessionRecord, Settings};
 
 const IDLE: Duration = Duration::from_secs(7200);
 
@@ -55,8 +55,12 @@ fn opener(full: &Arc<AtomicBool>) -> Opener {
 }
 
 fn store(path: &Path, full: &Arc<AtomicBool>) -> Embedded {
-    let settings =
-        Settings { location: Location::Memory, prefix: "t:".into(), key: None, timeout: Duration::from_secs(20) };
+    let settings = Settings {
+        location: Location::Memory,
+        prefix: "t:".into(),
+        keys: Vec::new(),
+        timeout: Duration::from_secs(20),
+    };
     let codec = Arc::new(Codec::new(&settings));
     let clock = Clock::system();
     let (file, loaded) = File::open_with(path, codec, clock.now(), opener(full)).unwrap();
@@ -79,12 +83,16 @@ fn session() -> SessionRecord {
 }
 
 fn lives(store: &Embedded, byte: u8) -> bool {
-    let question = Question { client: None, session: Some(TokenHash::new([byte; 32])) };
+    let question = Question { client: None, session: &[TokenHash::new([byte; 32])] };
     matches!(store.ask(question).session, Some(crate::store::Found::Live(_)))
 }
 
+async fn create(store: &Embedded, hash: TokenHash, record: &SessionRecord) -> Result<Created, Fault> {
+    store.create(&Admission { hash, record, idle: IDLE, cap: None, older: None }).await
+}
+
 async fn log_in(store: &Embedded, byte: u8) -> Result<Created, Fault> {
-    store.create(TokenHash::new([byte; 32]), &session(), IDLE, None).await
+    create(store, TokenHash::new([byte; 32]), &session()).await
 }
 
 #[tokio::test]
@@ -128,7 +136,7 @@ async fn twenty_thousand_sessions_are_read_back() {
     let mut logins = tokio::task::JoinSet::new();
     for number in 0..20_000 {
         let (store, record) = (before.clone(), record.clone());
-        logins.spawn(async move { store.create(hash(number), &record, IDLE, None).await });
+        logins.spawn(async move { create(&store, hash(number), &record).await });
     }
     while let Some(login) = logins.join_next().await {
         login.unwrap().unwrap();
