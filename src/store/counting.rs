@@ -20,7 +20,7 @@ pub use super::rate::Rate;
 const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
 
 /// What is counted in this process, and known to all its workers.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Local {
     counters: Counters,
     alarm: Alarm,
@@ -28,6 +28,12 @@ pub(super) struct Local {
     /// How often it counted what a shared store should have.
     stood_in: AtomicU64,
     complaints: Pause,
+}
+
+impl fmt::Debug for Local {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Local").field("stood_in", &self.stood_in).finish_non_exhaustive()
+    }
 }
 
 /// What is counted for whom: a keyed hash, so that no store holds addresses or names, and keys have a bounded length.

@@ -16,13 +16,16 @@ pub struct Rate {
 /// Microseconds since the Unix epoch, or a span of them.
 pub(super) type Micros = u64;
 
+/// What comes late by so much is not lost.
+const HICCUP: Micros = 80_000;
+
 impl Rate {
     /// Shortest time between two requests: below it, whole microseconds would count too coarsely.
     pub const SHORTEST: Duration = Duration::from_micros(100);
 
-    /// `count` in each `per`. Without a `burst`, what the rate brings in a twentieth of a second may come at once, at least one
-    /// request: with more, ten seconds would let through over 1 % more than the rate says. `None` where nothing could ever pass, or
-    /// requests would follow each other faster than [`Rate::SHORTEST`].
+    /// `count` in each `per`. Without a `burst`, what the rate brings in 80 ms may come at once, at least one request: enough for
+    /// a network's and a machine's hiccups, and ten seconds let through less than 1 % more than the rate says. `None` where
+    /// nothing could ever pass, or requests would follow each other faster than [`Rate::SHORTEST`].
     pub fn new(count: u32, per: Duration, burst: Option<u32>) -> Option<Self> {
         let per = u64::try_from(per.as_micros()).ok()?;
         let count = u64::from(count);
@@ -31,7 +34,7 @@ impl Rate {
             return None;
         }
         let interval = (per + count / 2).checked_div(count)?;
-        Some(Self { interval, burst: burst.map_or(50_000_u64.div_ceil(interval), u64::from) })
+        Some(Self { interval, burst: burst.map_or(HICCUP.div_ceil(interval), u64::from) })
     }
 
     /// Time from one request to the next when they come evenly.
