@@ -98,10 +98,10 @@ return 0";
 
 /// Counts a failed try, and locks where it was one too many within the time that counts. The key holds `locked`, or the
 /// milliseconds at which tries failed. Arguments: tries, milliseconds that count, milliseconds of a lock. Answers how many
-/// milliseconds a lock lasts that was set before, 0 where there was none.
+/// milliseconds a lock lasts that was set before (a key is there for one more than its expiry says), 0 where there was none.
 pub(super) const FAIL: &str = "\
 local held = redis.call('GET', KEYS[1])
-if held == 'locked' then return math.max(redis.call('PTTL', KEYS[1]), 1) end
+if held == 'locked' then return math.max(redis.call('PTTL', KEYS[1]), 0) + 1 end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local failed = {string.format('%.0f', now)}
@@ -109,7 +109,7 @@ for at in string.gmatch(held or '', '%d+') do
   if at + 0 > now - ARGV[2] then failed[#failed + 1] = at end
 end
 if #failed >= tonumber(ARGV[1]) then
-  redis.call('SET', KEYS[1], 'locked', 'PX', ARGV[3])
+  redis.call('SET', KEYS[1], 'locked', 'PX', ARGV[3] - 1)
 else
   redis.call('SET', KEYS[1], table.concat(failed, ' '), 'PX', ARGV[2])
 end
@@ -120,7 +120,7 @@ return 0";
 pub(super) const LOOK: &str = "\
 local held = redis.call('GET', KEYS[1])
 if not held then return 0 end
-if held == 'locked' then return math.max(redis.call('PTTL', KEYS[1]), 1) end
+if held == 'locked' then return math.max(redis.call('PTTL', KEYS[1]), 0) + 1 end
 local time = redis.call('TIME')
 local since = time[1] * 1000 + math.floor(time[2] / 1000) - ARGV[1]
 local failures = 0
