@@ -176,6 +176,8 @@ impl Shared {
                 Err(error) => tracing::error!(%error, address = listener.address(), "a worker cannot listen"),
             }
         }
+        // A socket takes connections as long as anybody holds it.
+        drop(self.listeners);
         serving.join_all().await;
     }
 }

@@ -43,6 +43,7 @@ async fn every_request_leaves_a_line_that_says_what_became_of_it() {
     assert_eq!(lines[2]["request_id"].as_str(), refused.header("x-request-id"));
     assert_eq!(lines[0]["rule"], "user/auth/login");
     assert!(lines[1]["session"].is_string() && lines[1]["upstream_ms"].is_number());
+    assert_eq!(lines[0]["session"], lines[1]["session"], "a login tells which session it made");
 }
 
 #[tokio::test]
@@ -59,11 +60,16 @@ async fn no_secret_stands_in_the_log() {
         format!("/a?user_token[]={token}"),
         format!("/a?password={token}"),
         format!("/%zz?user_token={token}"),
+        format!("/a/user_token/{token}"),
+        format!("/a/User%5Ftoken-{token}/b?x=1"),
+        format!("/index.php?s=/user/info/user_token/{token}&x=1"),
+        format!("/a?back=%2Fb%3Fuser%5Ftoken%3D{token}"),
+        format!("/a?/user_token/{token}"),
     ] {
         site.gate.get(&target).header("Cookie", &format!("user_token={token}")).await;
     }
     site.gate.get("/a").header("Authorization", &format!("Bearer {token}")).await;
-    lines(&site.gate, 9).await;
+    lines(&site.gate, 14).await;
     let log = site.gate.log();
     for secret in [token.as_str(), "lilei123", "s3cret", &site.ios().api_token("user/info/get"), "PHPSESSID"] {
         assert!(!log.contains(secret), "{secret} stands in\n{log}");

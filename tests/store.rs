@@ -12,8 +12,8 @@ use ticketgate::ids::{ClientId, SessionId, TokenHash, UserId};
 use ticketgate::secret::Secret;
 use ticketgate::store::record::{Algorithm, LiveSecret};
 use ticketgate::store::{
-    Cap, ClientRecord, Created, Ending, Fault, Found, HeldCookie, Key, Live, Location, Question, SessionRecord,
-    Settings, Store,
+    Cap, ClientRecord, Created, Ending, Fault, Found, HeldCookie, Key, Live, Location, Question, Remembered,
+    SessionRecord, Settings, Store,
 };
 
 #[path = "support/redis.rs"]
@@ -88,7 +88,7 @@ impl Bench {
     fn session(&self, user: &str) -> SessionRecord {
         let now = self.clock.now();
         SessionRecord {
-            id: SessionId::new("sid").unwrap(),
+            id: sid(),
             user: user_id(user),
             client: Some(ClientId::new("ios").unwrap()),
             created: now,
@@ -171,6 +171,11 @@ fn sealing(byte: u8) -> Key {
     Key::Sealing(Secret::new([byte; 32]))
 }
 
+/// The id of every session here, unless a test says otherwise.
+fn sid() -> SessionId {
+    SessionId::new("sid").unwrap()
+}
+
 fn user_id(user: &str) -> UserId {
     UserId::new(user).unwrap()
 }
@@ -186,6 +191,7 @@ fn client(id: &str) -> ClientRecord {
         enabled: true,
         algorithms: vec![Algorithm::Md5],
         endpoints: vec!["*".into()],
+        signature: None,
         name: "a client".into(),
         created: Timestamp::from_secs(1),
     }
@@ -230,7 +236,7 @@ async fn what_is_not_there_is_no_fault() {
         assert_eq!(bench.store.end(hash, Ending::Admin).await, Ok(false));
         assert!(bench.find(hash).await.is_none(), "no tombstone of what never lived");
         assert_eq!(bench.store.end_user(&user, None, Ending::Admin).await, Ok(0));
-        assert_eq!(bench.store.change_jar(hash, &|_| true).await, Ok(false));
+        assert_eq!(bench.store.change_jar(hash, &sid(), &|_| true).await, Ok(false));
         assert_eq!(bench.store.sessions(&user).await.unwrap().len(), 0);
         assert_eq!(bench.store.change_client(&id, &|_| ()).await, Ok(None));
         assert_eq!(bench.store.remove_client(&id).await, Ok(false));
@@ -250,7 +256,7 @@ async fn a_session_expires_after_its_life_and_is_gone_everywhere() {
         assert!(bench.find(hash).await.is_none());
         assert_eq!(bench.listed("7").await, []);
         assert_eq!(bench.store.end(hash, Ending::Admin).await, Ok(false));
-        assert_eq!(bench.store.change_jar(hash, &|_| true).await, Ok(false));
+        assert_eq!(bench.store.change_jar(hash, &sid(), &|_| true).await, Ok(false));
     })
     .await;
 }
@@ -311,8 +317,8 @@ async fn an_ended_session_stays_ended_when_a_request_was_under_way() {
         bench.store.extend(out, IDLE);
         bench.store.extend(ended, IDLE);
         bench.store.flush().await.unwrap();
-        assert_eq!(bench.store.change_jar(out, &|_| true).await, Ok(false));
-        assert_eq!(bench.store.change_jar(ended, &|_| true).await, Ok(false));
+        assert_eq!(bench.store.change_jar(out, &sid(), &|_| true).await, Ok(false));
+        assert_eq!(bench.store.change_jar(ended, &sid(), &|_| true).await, Ok(false));
         assert!(bench.find(out).await.is_none());
         assert_eq!(bench.ending(ended).await, Some(Ending::Admin));
         assert_eq!(bench.listed("7").await, []);
@@ -372,7 +378,7 @@ async fn changing_cookies_keeps_expiry_and_use() {
             jar.push(cookie("cart", "1"));
             true
         };
-        assert_eq!(bench.store.change_jar(hash, &change).await, Ok(true));
+        assert_eq!(bench.store.change_jar(hash, &sid(), &change).await, Ok(true));
         let after = bench.live(hash).await;
         assert_eq!(after.record.jar.len(), 2);
         assert_eq!(after.used, before.used);
@@ -391,8 +397,25 @@ async fn a_change_that_has_nothing_to_write_writes_nothing() {
             jar.clear();
             false
         };
-        assert_eq!(bench.store.change_jar(hash, &change).await, Ok(true));
+        assert_eq!(bench.store.change_jar(hash, &sid(), &change).await, Ok(true));
         assert_eq!(bench.live(hash).await.record.jar.len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cookies_of_a_request_under_way_do_not_reach_the_session_that_came_after_under_its_token() {
+    on_every_store(async |bench| {
+        let hash = bench.log_in("t", "7").await;
+        let newer = SessionRecord { id: SessionId::new("newer").unwrap(), ..bench.session("8") };
+        bench.store.create(hash, &newer, IDLE, None).await.unwrap();
+        let change = |jar: &mut Vec<HeldCookie>| {
+            jar.clear();
+            true
+        };
+        assert_eq!(bench.store.change_jar(hash, &sid(), &change).await, Ok(false));
+        assert_eq!(bench.live(hash).await.record.jar, newer.jar);
+        assert_eq!(bench.store.change_jar(hash, &newer.id, &change).await, Ok(true));
     })
     .await;
 }
@@ -410,7 +433,7 @@ async fn fifty_parallel_changes_of_cookies_lose_none() {
                         jar.push(cookie(&format!("c{number}"), "x"));
                         true
                     };
-                    store.change_jar(hash, &change).await
+                    store.change_jar(hash, &sid(), &change).await
                 })
             })
             .collect();
@@ -590,6 +613,109 @@ async fn many_clients_are_listed_each_once() {
     .await;
 }
 
+/// How long nonces are remembered here, and how many of one client.
+const WINDOW: Duration = Duration::from_secs(600);
+const MOST: u64 = 3;
+
+impl Bench {
+    async fn remember(&self, client: &str, nonce: &str) -> Remembered {
+        let client = ClientId::new(client).unwrap();
+        self.store.remember(&client, nonce.as_bytes(), WINDOW, MOST).await.unwrap()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_nonce_is_fresh_once_for_each_client_until_it_may_be_forgotten() {
+    on_every_store(async |bench| {
+        for (client, nonce) in [("ios", "n1"), ("ios", "n2"), ("web", "n1"), ("ios:n1", "n1")] {
+            assert_eq!(bench.remember(client, nonce).await, Remembered::Fresh, "{client} {nonce}");
+            assert_eq!(bench.remember(client, nonce).await, Remembered::Seen, "{client} {nonce}");
+        }
+        bench.pass(WINDOW - Duration::from_secs(5));
+        assert_eq!(bench.remember("ios", "n1").await, Remembered::Seen);
+        bench.pass(Duration::from_secs(5));
+        assert_eq!(bench.remember("ios", "n1").await, Remembered::Fresh);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_fifty_racing_uses_of_a_nonce_one_is_fresh() {
+    on_every_store(async |bench| {
+        let gates = bench.gates(5).await;
+        let uses: Vec<_> = (0..50)
+            .map(|number| {
+                let store = gates[number % gates.len()].clone();
+                tokio::spawn(async move { store.remember(&ClientId::new("ios").unwrap(), b"n", WINDOW, 50).await })
+            })
+            .collect();
+        let mut fresh = 0;
+        for each in uses {
+            match each.await.unwrap().unwrap() {
+                Remembered::Fresh => fresh += 1,
+                other => assert_eq!(other, Remembered::Seen),
+            }
+        }
+        assert_eq!(fresh, 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_cannot_fill_the_store_with_nonces_and_replays_do_not_count() {
+    on_every_store(async |bench| {
+        for _ in 0..10 {
+            bench.remember("ios", "n1").await;
+        }
+        for nonce in ["n2", "n3"] {
+            assert_eq!(bench.remember("ios", nonce).await, Remembered::Fresh, "{nonce}");
+        }
+        bench.pass(Duration::from_secs(100));
+        for _ in 0..3 {
+            match bench.remember("ios", "n4").await {
+                Remembered::Full(wait) => assert!(wait <= WINDOW && wait > WINDOW / 2, "{wait:?}"),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(bench.remember("ios", "n1").await, Remembered::Seen, "what is known is known all the same");
+        assert_eq!(bench.remember("web", "n4").await, Remembered::Fresh, "others have room of their own");
+        bench.pass(WINDOW - Duration::from_secs(100));
+        for nonce in ["n4", "n5", "n6"] {
+            assert_eq!(bench.remember("ios", nonce).await, Remembered::Fresh, "{nonce}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nonces_are_remembered_over_a_restart_and_while_the_key_is_replaced() {
+    for engine in [Engine::File, Engine::Redis] {
+        let bench = Bench::start(engine, Some(1)).await;
+        assert_eq!(bench.remember("ios", "n1").await, Remembered::Fresh);
+        let bench = bench.reopened_with(&[sealing(2), sealing(1)]).await.unwrap();
+        assert_eq!(bench.remember("ios", "n1").await, Remembered::Seen);
+        bench.pass(WINDOW);
+        let bench = bench.reopened_with(&[sealing(2), sealing(1)]).await.unwrap();
+        assert_eq!(bench.remember("ios", "n1").await, Remembered::Fresh);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_redis_every_nonce_has_a_key_of_its_own_that_expires_and_does_not_hold_it() {
+    let bench = Bench::start(Engine::Redis, None).await;
+    for nonce in ["the-nonce-itself", "another-nonce", "the-nonce-itself"] {
+        bench.remember("ios", nonce).await;
+    }
+    let server = bench.redis.as_ref().unwrap();
+    let keys: Vec<String> = server.command(&["KEYS", "*"]);
+    assert_eq!(keys.len(), 3, "two nonces and their count: {keys:?}");
+    for key in keys {
+        assert!(key.starts_with(&format!("{PREFIX}nonce:ios:")) && !key.contains("itself"), "{key}");
+        let left: i64 = server.command(&["PTTL", &key]);
+        assert!(left > 0 && left <= i64::try_from(WINDOW.as_millis()).unwrap(), "{key}: {left}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_secret_is_stored_in_the_clear_under_a_key_and_never_a_token() {
     on_every_store(async |bench| {
@@ -635,7 +761,7 @@ async fn all_faults(bench: &Bench, hash: TokenHash) {
     assert!(matches!(client, Err(Fault::Unreadable(_))), "{client:?}");
     assert!(matches!(bench.store.clients().await, Err(Fault::Unreadable(_))));
     assert!(matches!(bench.store.sessions(&user_id("7")).await, Err(Fault::Unreadable(_))));
-    assert!(matches!(bench.store.change_jar(hash, &|_| true).await, Err(Fault::Unreadable(_))));
+    assert!(matches!(bench.store.change_jar(hash, &sid(), &|_| true).await, Err(Fault::Unreadable(_))));
     assert_eq!(bench.store.end_user(&user_id("7"), None, Ending::Admin).await, Ok(1), "it can be ended all the same");
 }
 
@@ -658,7 +784,7 @@ async fn in_redis_every_key_but_clients_has_an_expiry() {
     for token in ["a", "b"] {
         let hash = bench.store.hash(token.as_bytes());
         bench.store.create(hash, &bench.session("7"), IDLE, cap).await.unwrap();
-        bench.store.change_jar(hash, &|_| true).await.unwrap();
+        bench.store.change_jar(hash, &sid(), &|_| true).await.unwrap();
         bench.store.extend(hash, IDLE);
         bench.store.flush().await.unwrap();
     }
@@ -734,11 +860,11 @@ async fn a_replaced_key_ends_no_session_and_forgets_no_client() {
             bench.store.extend(live.hash, IDLE * 2);
             bench.store.flush().await.unwrap();
             assert!(bench.live(hash).await.expires >= bench.clock.now().plus(IDLE * 2 - Duration::from_secs(60)));
-            let changed = bench.store.change_jar(hash, &|jar| {
+            let change = |jar: &mut Vec<HeldCookie>| {
                 jar.push(cookie("cart", "full"));
                 true
-            });
-            assert_eq!(changed.await, Ok(true));
+            };
+            assert_eq!(bench.store.change_jar(hash, &sid(), &change).await, Ok(true));
             let newer = bench.log_in("u", "7").await;
             assert_eq!(newer, bench.store.hash(b"u"));
             assert_eq!(bench.listed("7").await.len(), 2);
@@ -759,7 +885,7 @@ async fn what_is_written_after_a_key_was_replaced_opens_with_the_new_one_alone()
         let bench = bench.reopened_with(&[sealing(2), sealing(1)]).await.unwrap();
         assert_eq!(bench.store.renew_clients().await.map(|_| ()), Ok(()));
         assert_eq!(bench.store.renew_clients().await, Ok(0), "once is enough");
-        bench.store.change_jar(hash, &|jar| jar.pop().is_some()).await.unwrap();
+        bench.store.change_jar(hash, &sid(), &|jar| jar.pop().is_some()).await.unwrap();
         bench.store.flush().await.unwrap();
 
         let bench = bench.reopened_with(&[sealing(2)]).await.unwrap();

@@ -34,6 +34,10 @@ async fn open(url: &str) -> Store {
     Store::open(&settings(Location::Redis(Secret::new(url))), Clock::system()).await.unwrap()
 }
 
+fn sid() -> SessionId {
+    SessionId::new("sid").unwrap()
+}
+
 fn user() -> UserId {
     UserId::new("7").unwrap()
 }
@@ -45,7 +49,7 @@ fn ios() -> ClientId {
 fn session() -> SessionRecord {
     let now = Clock::system().now();
     SessionRecord {
-        id: SessionId::new("sid").unwrap(),
+        id: sid(),
         user: user(),
         client: None,
         created: now,
@@ -64,6 +68,7 @@ fn client() -> ClientRecord {
         enabled: true,
         algorithms: vec![Algorithm::Md5],
         endpoints: Vec::new(),
+        signature: None,
         name: String::new(),
         created: Clock::system().now(),
     }
@@ -99,7 +104,7 @@ async fn every_operation_fails_in_time(store: &Store, hash: TokenHash) -> Vec<Fa
     let mut faults = Vec::new();
     faults.push(in_time(store.ask(Question { client: Some(&client.id), session: &[hash] })).await.unwrap_err());
     faults.push(in_time(store.create(hash, &session(), IDLE, cap)).await.unwrap_err());
-    faults.push(in_time(store.change_jar(hash, &|_| true)).await.unwrap_err());
+    faults.push(in_time(store.change_jar(hash, &sid(), &|_| true)).await.unwrap_err());
     faults.push(in_time(store.end(hash, Ending::Admin)).await.unwrap_err());
     faults.push(in_time(store.end_user(&user, None, Ending::Admin)).await.unwrap_err());
     faults.push(in_time(store.sessions(&user)).await.unwrap_err());
@@ -327,7 +332,7 @@ async fn a_key_of_the_wrong_type_is_unreadable_and_disturbs_no_other() {
         assert_eq!(lives(&store, good).await, Ok(true));
     }
     assert!(matches!(store.end(bad, Ending::Admin).await, Err(Fault::Unreadable(_))));
-    assert!(matches!(store.change_jar(bad, &|_| true).await, Err(Fault::Unreadable(_))));
+    assert!(matches!(store.change_jar(bad, &sid(), &|_| true).await, Err(Fault::Unreadable(_))));
     let list = ClientId::new("list").unwrap();
     let question = Question { client: Some(&list), session: &[] };
     assert!(matches!(store.ask(question).await, Err(Fault::Unreadable(_))));
@@ -560,6 +565,7 @@ async fn a_file_that_is_not_ours_or_is_cut_off_is_refused_and_left_as_it_is() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("state.redb");
     let store = open_file(&path).await.unwrap();
+    let mut creating = tokio::task::JoinSet::new();
     for number in 0..500 {
         let hash = store.hash(format!("t{number}").as_bytes());
         let record = SessionRecord { user_agent: "x".repeat(2000), ..session() };
@@ -568,9 +574,10 @@ async fn a_file_that_is_not_ours_or_is_cut_off_is_refused_and_left_as_it_is() {
         } else {
             // Not waited for, so that the file grows by few commits.
             let store = store.clone();
-            tokio::spawn(async move { store.create(hash, &record, IDLE, None).await });
+            creating.spawn(async move { store.create(hash, &record, IDLE, None).await });
         }
     }
+    creating.join_all().await;
     store.flush().await.unwrap();
     drop(store);
     let whole = std::fs::read(&path).unwrap();

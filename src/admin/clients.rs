@@ -12,7 +12,7 @@ use crate::clock::Timestamp;
 use crate::ids::ClientId;
 use crate::policy::pattern::EndpointPattern;
 use crate::secret::Secret;
-use crate::store::record::{Algorithm, LiveSecret};
+use crate::store::record::{Algorithm, LiveSecret, Signing};
 use crate::store::{ClientRecord, Question};
 use crate::verify::FileClient;
 
@@ -46,9 +46,14 @@ pub(super) async fn show(parts: &Parts, id: &str) -> Result<Response, Problem> {
     }
 }
 
-/// Whether the file or the store knows that client.
-pub(super) async fn is_known(parts: &Parts, id: &ClientId) -> Result<bool, Problem> {
-    Ok(in_file(parts, id).is_some() || stored(parts, id).await?.is_some())
+/// The newest secret of a client that the file or the store knows; `None` where neither does.
+pub(super) async fn newest_secret(parts: &Parts, id: &ClientId) -> Result<Option<Secret>, Problem> {
+    let secrets = match in_file(parts, id) {
+        Some(client) => Some(client.secrets.clone()),
+        None => stored(parts, id).await?.map(|client| client.secrets),
+    };
+    let now = parts.clock.now();
+    Ok(secrets.and_then(|secrets| secrets.into_iter().find(|live| live.counts(now))).map(|live| live.secret))
 }
 
 #[derive(Deserialize)]
@@ -60,6 +65,7 @@ struct New {
     enabled: Option<bool>,
     algorithms: Option<Vec<Algorithm>>,
     endpoints: Option<Vec<String>>,
+    signature: Option<Signing>,
 }
 
 /// Registers a client. The one time that its secret is shown.
@@ -86,6 +92,7 @@ fn record(new: New, now: Timestamp) -> Result<(ClientRecord, String), Problem> {
         enabled: new.enabled.unwrap_or(true),
         algorithms: checked_algorithms(new.algorithms.unwrap_or(vec![Algorithm::Md5, Algorithm::HmacSha256]))?,
         endpoints: checked_endpoints(new.endpoints.unwrap_or(vec!["*".to_owned()]))?,
+        signature: new.signature,
         name: checked_name(new.name.unwrap_or_default())?,
         created: now,
     };
@@ -99,6 +106,8 @@ struct Change {
     endpoints: Option<Vec<String>>,
     algorithms: Option<Vec<Algorithm>>,
     name: Option<String>,
+    #[serde(default, deserialize_with = "answer::given")]
+    signature: Option<Option<Signing>>,
 }
 
 /// Changes what is given, and nothing else.
@@ -114,6 +123,7 @@ pub(super) async fn change(parts: &Parts, id: &str, body: &Bytes) -> Result<Resp
         replace(&mut record.endpoints, endpoints.as_ref());
         replace(&mut record.algorithms, algorithms.as_ref());
         replace(&mut record.name, name.as_ref());
+        replace(&mut record.signature, change.signature.as_ref());
     };
     let record = parts.store.change_client(&id, &apply).await?.ok_or_else(|| unknown(&id))?;
     tracing::info!(client_id = %id, enabled = record.enabled, "client changed by an operator");
@@ -161,17 +171,13 @@ pub(super) async fn rotate(parts: &Parts, id: &str, body: &Bytes) -> Result<Resp
 
 /// Puts the new secret first and keeps the newest of the old ones until then: two live ones at most.
 fn rotate_secrets(secrets: &mut Vec<LiveSecret>, new: &str, now: Timestamp, until: Timestamp) {
-    let old = secrets.drain(..).find(|old| is_live(old, now));
+    let old = secrets.drain(..).find(|old| old.counts(now));
     secrets.push(LiveSecret { secret: Secret::new(new), until: None });
     if let Some(LiveSecret { secret, until: limit }) = old
         && until > now
     {
         secrets.push(LiveSecret { secret, until: Some(limit.map_or(until, |limit| limit.min(until))) });
     }
-}
-
-fn is_live(secret: &LiveSecret, now: Timestamp) -> bool {
-    secret.until.is_none_or(|until| until > now)
 }
 
 async fn stored(parts: &Parts, id: &ClientId) -> Result<Option<ClientRecord>, Problem> {
@@ -258,6 +264,7 @@ fn view(client: &ClientRecord, now: Timestamp) -> Value {
         "enabled": client.enabled,
         "algorithms": client.algorithms,
         "endpoints": client.endpoints,
+        "signature": client.signature,
         "created": client.created.as_secs(),
         "old_secret_until": old_secret_until(&client.secrets, now),
     })
@@ -271,13 +278,14 @@ fn view_of_file(client: &FileClient, now: Timestamp) -> Value {
         "enabled": true,
         "algorithms": client.algorithms,
         "endpoints": client.endpoints,
+        "signature": client.signature,
         "created": null,
         "old_secret_until": old_secret_until(&client.secrets, now),
     })
 }
 
 fn old_secret_until(secrets: &[LiveSecret], now: Timestamp) -> Option<u64> {
-    secrets.iter().skip(1).filter(|secret| is_live(secret, now)).find_map(|secret| secret.until).map(Timestamp::as_secs)
+    secrets.iter().skip(1).filter(|secret| secret.counts(now)).find_map(|secret| secret.until).map(Timestamp::as_secs)
 }
 
 fn with_secret(view: Value, secret: &str) -> Value {

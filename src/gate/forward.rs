@@ -6,16 +6,16 @@ use http::{HeaderMap, Response};
 
 use crate::credentials::Claims;
 use crate::gate::note::Note;
-use crate::gate::{Gate, Mode, is_public, replies};
-use crate::login::{self, Attempt, Desk, Watched, jar, judged};
+use crate::gate::{Gate, Mode, is_public, location, replies};
+use crate::login::{self, Attempt, Desk, Pages, Watched, jar, judged};
 use crate::policy::login_rule::LoginRule;
 use crate::policy::rule::{Logout, Rule};
 use crate::reply::{Body, Reason, Refusal};
-use crate::request::{Inbound, body};
+use crate::request::{Inbound, Unreadable, body};
 use crate::store::{Ending, Fault, Live};
 use crate::upstream::headers::{self, Context};
-use crate::upstream::{Outgoing, ResponseBody};
-use crate::verify::{LoginTry, Permit};
+use crate::upstream::{self, Outgoing, ResponseBody};
+use crate::verify::{LoginTry, Permit, Withdrawn};
 
 /// A request that may pass, and everything that was decided about it.
 #[derive(Clone, Copy)]
@@ -29,6 +29,7 @@ pub(super) struct Passage<'a> {
 /// What a request carries besides its own head.
 struct Load<'a> {
     permit: &'a Permit,
+    claims: &'a Claims<'a>,
     cookies: Option<Vec<u8>>,
     drop_authorization: bool,
     plain_reply: bool,
@@ -43,16 +44,17 @@ impl Gate {
         body: body::Body,
         note: &mut Note,
     ) -> Result<Response<Body>, Refusal> {
-        let login = passage.rule.login.as_deref();
-        let login = match login {
+        let login = match passage.rule.login.as_deref() {
             Some(rule) => Some((rule, self.begin_login(passage, rule, note).await?)),
             None => None,
         };
         let held = self.holds(passage);
         let load = Load {
             permit: passage.permit,
+            claims: passage.claims,
             cookies: if held { Some(self.held_cookies(passage)) } else { None },
-            drop_authorization: passage.claims.by_authorization
+            // Without a session it may be the application's own, as on public pages.
+            drop_authorization: (passage.claims.by_authorization && self.settings.forward.hide_credentials)
                 || passage.permit.session().is_some()
                 || login.is_some(),
             plain_reply: login.is_some(),
@@ -60,7 +62,7 @@ impl Gate {
         };
         let response = self.send(passage.inbound, body, &load, note).await?;
         let mut response = match login {
-            Some(login) => return self.watch_login(passage, login, response, note).await,
+            Some(login) => return self.watch_login((passage, &load), login, response, note).await,
             None => response,
         };
         if let Some(live) = passage.permit.session() {
@@ -82,8 +84,15 @@ impl Gate {
         body: body::Body,
         note: &mut Note,
     ) -> Result<Response<Body>, Refusal> {
-        let permit = Permit::observed();
-        let load = Load { permit: &permit, cookies: None, drop_authorization: false, plain_reply: false, rule: None };
+        let (permit, claims) = (Permit::observed(), Claims::default());
+        let load = Load {
+            permit: &permit,
+            claims: &claims,
+            cookies: None,
+            drop_authorization: false,
+            plain_reply: false,
+            rule: None,
+        };
         let response = self.send(inbound, body, &load, note).await?;
         Ok(self.finish(inbound, response.map(Body::Upstream), note))
     }
@@ -96,15 +105,7 @@ impl Gate {
         note: &mut Note,
     ) -> Result<Response<ResponseBody>, Refusal> {
         let traceparent = replies::traceparent(inbound.head.header("traceparent"));
-        let context = Context {
-            identity: load.permit.identity(),
-            request_id: &note.request_id,
-            now: self.clock.now(),
-            cookies: load.cookies.as_deref(),
-            drop_authorization: load.drop_authorization,
-            plain_reply: load.plain_reply,
-            traceparent: &traceparent,
-        };
+        let context = self.context(load, note, &traceparent);
         let method = inbound.head.method();
         let outgoing = Outgoing {
             head: headers::head(inbound, &context, &self.settings.forward),
@@ -112,11 +113,51 @@ impl Gate {
             idempotent: matches!(method, "GET" | "HEAD" | "PUT" | "DELETE" | "OPTIONS"),
             body: headers::body(body, inbound.head.header("Content-Type"), &self.settings.forward),
             response_timeout: load.rule.and_then(|rule| rule.response_timeout),
+            interim: note.interim.clone(),
         };
         let started = Instant::now();
         let response = self.upstream.send(outgoing).await;
         note.upstream = Some(started.elapsed());
-        Ok(response?)
+        match (load.permit.withdrawn(), response) {
+            (None, response) => Ok(response?),
+            (Some(withdrawn), response) => {
+                if withdrawn.refusal.is_guess() {
+                    self.verifier.note_guess(inbound.origin.ip, &self.store).await;
+                }
+                self.withdraw(withdrawn, response, (inbound, load), note)
+            }
+        }
+    }
+
+    /// A signature turned out wrong at the end of the body that it was over. The body has stopped there, unless it may not.
+    fn withdraw(
+        &self,
+        withdrawn: &Withdrawn,
+        response: Result<Response<ResponseBody>, upstream::Fault>,
+        (inbound, load): (&Inbound, &Load<'_>),
+        note: &mut Note,
+    ) -> Result<Response<ResponseBody>, Refusal> {
+        let refusal = Refusal::from(withdrawn.refusal.clone());
+        self.tell_signed(&refusal, (inbound, load.claims), || Some(withdrawn.body), note);
+        match response {
+            Err(upstream::Fault::Body(Unreadable::Withheld)) => Err(refusal),
+            response => {
+                note.observed(&refusal);
+                Ok(response?)
+            }
+        }
+    }
+
+    fn context<'a>(&self, load: &'a Load<'_>, note: &'a Note, traceparent: &'a str) -> Context<'a> {
+        Context {
+            identity: load.permit.identity(),
+            request_id: &note.request_id,
+            now: self.clock.now(),
+            cookies: load.cookies.as_deref(),
+            drop_authorization: load.drop_authorization,
+            plain_reply: load.plain_reply,
+            traceparent,
+        }
     }
 
     /// Whether this request's cookies are the gate's business: the client's own do not pass then.
@@ -160,19 +201,33 @@ impl Gate {
 
     async fn watch_login(
         &self,
-        passage: &Passage<'_>,
+        (passage, load): (&Passage<'_>, &Load<'_>),
         (rule, begun): (&LoginRule, Option<LoginTry<'_>>),
         response: Response<ResponseBody>,
         note: &mut Note,
     ) -> Result<Response<Body>, Refusal> {
+        let traceparent = replies::traceparent(passage.inbound.head.header("traceparent"));
+        let pages = Pages {
+            upstream: &self.upstream,
+            settings: &self.settings.forward,
+            context: self.context(load, note, &traceparent),
+            response_timeout: passage.rule.response_timeout,
+        };
         let attempt = Attempt {
+            pages,
             rule,
             inbound: passage.inbound,
             client: passage.permit.identity().client.as_ref(),
+            client_secret: passage.permit.client_secret(),
             claims: passage.claims,
             data_key: &self.settings.reply.keys.data,
         };
-        let desk = Desk { store: &self.store, clock: &self.clock, sessions: self.verifier.session_settings() };
+        let desk = Desk {
+            store: &self.store,
+            clock: &self.clock,
+            sessions: self.verifier.session_settings(),
+            patience: passage.rule.response_timeout.unwrap_or(self.settings.upstream.response_timeout),
+        };
         let watched = login::watch(&desk, &attempt, response).await?;
         match (begun, &watched) {
             (Some(begun), Watched::Failed(_)) => begun.failed().await,
@@ -184,12 +239,12 @@ impl Gate {
                 Err(Refusal::new(Reason::LoginFailed, "the application refused the login"))
             }
             Watched::Failed(response) => Ok(self.finish(passage.inbound, response.map(Body::own), note)),
-            Watched::Merged(user, response) => {
-                note.identity.user = Some(user);
+            Watched::Merged(user, session, response) => {
+                note.logged_in(user, session);
                 Ok(self.finish(passage.inbound, response.map(Body::own), note))
             }
-            Watched::Envelope(user, data) => {
-                note.identity.user = Some(user);
+            Watched::Envelope(user, session, data) => {
+                note.logged_in(user, session);
                 let message = self.settings.reply.logged_in(note.asked().accept_language);
                 Ok(self.envelope(message, data, note.asked()))
             }
@@ -212,7 +267,8 @@ impl Gate {
         }
         if live.record.holds_cookies {
             // The request was done and its answer is right; only the cookies could not be kept.
-            if let Err(fault) = self.store.change_jar(live.hash, &|jar| jar::apply(jar, &changes, now)).await {
+            let apply = |jar: &mut Vec<_>| jar::apply(jar, &changes, now);
+            if let Err(fault) = self.store.change_jar(live.hash, &live.record.id, &apply).await {
                 tracing::warn!(%fault, "cookies of the application could not be kept");
             }
         }
@@ -233,7 +289,7 @@ impl Gate {
 
     /// What every answer of the application gets on its way out.
     fn finish(&self, inbound: &Inbound, mut response: Response<Body>, note: &Note) -> Response<Body> {
-        replies::rewrite_location(response.headers_mut(), &inbound.origin, &self.settings.forward);
+        location::rewrite(response.headers_mut(), inbound.head.host(), &inbound.origin, &self.settings.forward);
         replies::put_request_id(response.headers_mut(), &note.request_id);
         response
     }

@@ -4,6 +4,7 @@
 //! proved themselves: otherwise anybody could use up another's share.
 
 use std::net::IpAddr;
+use std::sync::OnceLock;
 
 use crate::policy::Requirement;
 use crate::store::Store;
@@ -26,37 +27,39 @@ pub struct Settings {
     pub failed_tokens: Option<Lockout>,
 }
 
-/// What becomes of requests over a limit: they are refused, or (`mode: observe`) it is only noted that they would have been.
+/// What becomes of a request over a limit: it is refused, or (`mode: observe`) it is only noted that it would have been.
 #[derive(Debug, Default)]
 pub struct Excess {
     observe: bool,
-    noted: Option<Denial>,
+    noted: OnceLock<Denial>,
 }
 
 impl Excess {
-    /// Refused.
+    /// It is refused.
     pub fn refused() -> Self {
         Self::default()
     }
 
-    /// Noted.
+    /// It is noted.
     pub fn observed() -> Self {
-        Self { observe: true, noted: None }
+        Self { observe: true, noted: OnceLock::new() }
     }
 
-    /// The first that was noted.
+    /// The first limit that was noted.
     pub fn noted(&self) -> Option<Denial> {
-        self.noted
+        self.noted.get().copied()
     }
 
     /// Refuses where a limit was met, or notes it.
-    pub(super) fn met(&mut self, limit: Option<impl Into<Denial>>) -> Result<(), Denial> {
+    pub(super) fn met(&self, limit: Option<impl Into<Denial>>) -> Result<(), Denial> {
         match limit.map(Into::into) {
-            Some(denial) if !self.observe => return Err(denial),
-            Some(denial) => self.noted = self.noted.or(Some(denial)),
-            None => {}
+            Some(denial) if !self.observe => Err(denial),
+            Some(denial) => {
+                self.noted.get_or_init(|| denial);
+                Ok(())
+            }
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 

@@ -11,7 +11,7 @@ use crate::store::counting::{Counter, Lockout};
 use crate::store::turns::{Place, Turn};
 use crate::verify::denial::{ClientFlaw, Denial};
 use crate::verify::limits::{failed_tokens_of, network};
-use crate::verify::{Case, Extension, Permit, Verifier};
+use crate::verify::{Case, Proved, Refusal, Verifier};
 
 /// Longest wait for other logins of the same name to be answered.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -76,26 +76,31 @@ impl Verifier {
     }
 
     /// What failed client tokens make of a judgement: a wrong one is counted, and where the address is locked nothing but a living
-    /// session passes, nor is anything told about what would have. `locked` is what the question for the records found out.
+    /// session passes, nor is anything told about what would have.
     pub(super) async fn lock_out(
         &self,
         case: &Case<'_>,
         store: &Store,
-        judged: &Result<(Permit, Option<Extension>), Denial>,
-        locked: Option<Duration>,
+        proved: &Result<Proved, Refusal>,
     ) -> Option<Denial> {
         let lockout = self.limits.failed_tokens.as_ref().filter(|_| case.decided.rule.require.needs_client())?;
-        let address = || failed_tokens_of(case.address, store);
-        let locked = match judged {
-            Ok((permit, _)) if permit.session.is_some() => None,
-            Ok(_) => locked,
-            Err(denial) if denial.is_guess() => store.fail(&[address()], lockout, true).await,
-            Err(denial) if denial.tells_of_client() && store.is_alarmed().await => {
-                store.standings(&[address()], lockout).await.first().and_then(|standing| standing.locked)
+        let locked = match proved {
+            Ok(proved) if proved.permit.session.is_some() => None,
+            Ok(proved) => proved.locked,
+            Err(refusal) if refusal.is_guess() => self.note_guess(case.address, store).await,
+            Err(refusal) if refusal.tells_of_client() && store.is_alarmed().await => {
+                let standings = store.standings(&[failed_tokens_of(case.address, store)], lockout).await;
+                standings.first().and_then(|standing| standing.locked)
             }
             Err(_) => None,
         };
         locked.map(|after| Denial::Locked("limits.failed_tokens of the address", after))
+    }
+
+    /// Counts a guess. For how much longer the address is locked, where it was so before.
+    pub async fn note_guess(&self, address: IpAddr, store: &Store) -> Option<Duration> {
+        let lockout = self.limits.failed_tokens.as_ref()?;
+        store.fail(&[failed_tokens_of(address, store)], lockout, true).await
     }
 }
 
@@ -122,15 +127,24 @@ async fn enter(
     }
 }
 
-impl Denial {
+impl Refusal {
     /// Whether it stands for a client token, or a signature made with a client's secret, that somebody may have guessed.
-    const fn is_guess(&self) -> bool {
-        matches!(self, Self::ClientRefused(ClientFlaw::Unknown | ClientFlaw::WrongToken) | Self::SignRefused)
+    pub const fn is_guess(&self) -> bool {
+        matches!(
+            self,
+            Self::Denied(Denial::ClientRefused(ClientFlaw::Unknown | ClientFlaw::WrongToken) | Denial::SignRefused(_))
+        )
     }
 
     /// Whether it tells that the client's token was right.
     const fn tells_of_client(&self) -> bool {
-        !matches!(self, Self::EndpointUnknown | Self::ClientMissing(_) | Self::ClientRefused(_))
+        match self {
+            Self::Denied(denial) => !matches!(
+                denial,
+                Denial::EndpointUnknown | Denial::ClientMissing(_) | Denial::ClientRefused(_) | Denial::Limited(..)
+            ),
+            Self::Undecided(_) | Self::Unreadable(_) => false,
+        }
     }
 }
 

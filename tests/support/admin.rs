@@ -56,6 +56,7 @@ impl Default for Setting {
             bind_ip: false,
             bind_user_agent: false,
             user_id_required: true,
+            sealed: false,
         };
         Self { token: Some(TOKEN), session, upstream: 1 }
     }
@@ -181,6 +182,7 @@ fn file_client() -> FileClient {
         id: ClientId::new("ios").expect("an id"),
         secrets: vec![LiveSecret { secret: Secret::new("s3cret-of-the-file"), until: None }],
         algorithms: vec![Algorithm::Md5],
+        signature: None,
         endpoints: vec!["*".to_owned()],
         token: Recipe::default(),
         date_format: "%Y-%m-%d".to_owned(),

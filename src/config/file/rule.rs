@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::file::ByName;
+use crate::config::file::bounds::RuleSignature;
 use crate::config::file::counts::Rate;
 use crate::config::values::{AnyText, OneOrMany, Size, Span, TextOr, Unbuilt};
 
@@ -28,8 +29,8 @@ pub(crate) struct Rule {
     pub(crate) logout: Option<TextOr<LogoutMap>>,
     /// Whether an accepted request pushes the session's expiry forward.
     pub(crate) extend: bool,
-    /// Overrides `signature`. Not available in this version.
-    pub(crate) signature: Option<Unbuilt>,
+    /// Overrides `signature`: `never`, `when_present`, `always`, or a map of the same keys.
+    pub(crate) signature: Option<TextOr<RuleSignature>>,
     /// A rate of its own, counted for each user, else for each client, else for each address.
     pub(crate) limit: Option<Rate>,
     /// `opaque`: do not read bodies.
@@ -162,8 +163,8 @@ pub(crate) struct Conditions {
     pub(crate) location: Option<String>,
     /// A regular expression over the body.
     pub(crate) body: Option<String>,
-    /// And none of these hold.
-    pub(crate) not: Option<Box<Conditions>>,
+    /// And not all of these hold; of a list of such maps, none does.
+    pub(crate) not: OneOrMany<Conditions>,
 }
 
 /// A source of the user's id, at length.
@@ -179,8 +180,8 @@ pub(crate) struct UserSource {
     pub(crate) extract: Option<String>,
     /// `lower`: fold to lower case.
     pub(crate) fold: Option<FoldCase>,
-    /// A page to ask with the new cookies. Not available in this version.
-    pub(crate) get: Option<Unbuilt>,
+    /// Path and query of a page to ask for with the new cookies, where the id stands.
+    pub(crate) get: Option<String>,
 }
 
 /// How a value is decoded.

@@ -6,12 +6,12 @@ use crate::config::faults::Faults;
 use crate::config::file::File;
 use crate::config::file::rule::{self, EndpointIs};
 use crate::config::refusal::none_of;
-use crate::config::resolve::{all_of, endpoint, lasting, limits, login, requirement};
+use crate::config::resolve::{all_of, endpoint, lasting, limits, login, requirement, signature};
 use crate::config::values::TextOr;
 use crate::policy::Requirement;
 use crate::policy::endpoint::Endpoint;
 use crate::policy::pattern::{EndpointPattern, Glob};
-use crate::policy::rule::{Limit, Logout, Matcher, Rule};
+use crate::policy::rule::{Limit, Logout, Matcher, Rule, Signatures};
 use crate::request::head::Methods;
 
 /// Methods that pass without being listed.
@@ -23,13 +23,22 @@ pub(super) struct Context {
     has_sources: bool,
     /// Whether a form can decide where a request goes.
     form_routes: bool,
+    /// Whether tokens are sealed under a client's secret.
+    sealed: bool,
+    /// `signature`
+    signatures: Arc<Signatures>,
 }
 
 impl Context {
-    /// Of this file.
-    pub(super) fn of(file: &File) -> Self {
+    /// Of this file, whose `signature` is that.
+    pub(super) fn of(file: &File, signatures: Signatures) -> Self {
         let form_source = file.endpoint.0.iter().any(|source| source.form.is_some() || source.request.is_some());
-        Self { has_sources: !file.endpoint.0.is_empty(), form_routes: form_source || !file.selectors.is_empty() }
+        Self {
+            has_sources: !file.endpoint.0.is_empty(),
+            form_routes: form_source || !file.selectors.is_empty(),
+            sealed: file.session.sealed,
+            signatures: Arc::new(signatures),
+        }
     }
 }
 
@@ -68,6 +77,7 @@ pub(super) fn default(require: rule::Requirement, context: &Context, faults: &mu
         logout: None,
         extend: true,
         limit: None,
+        signatures: Arc::clone(&context.signatures),
         endpoint_is: None,
         opaque_body: false,
         max_body: None,
@@ -81,8 +91,9 @@ fn one(rule: &rule::Rule, key: &str, context: &Context, faults: &mut Faults) -> 
     let require = required(rule, key, context, faults);
     let login = rule.login.as_ref().map(|login| login::rule(login, &format!("{key}.login"), faults));
     let logout = logout(rule, key, faults);
+    let signatures = signature::of_rule(rule, key, &context.signatures, faults);
     check_body(rule, key, context, faults);
-    check_login(rule, key, faults);
+    check_login(rule, key, context, faults);
     let limit = limit(rule, key, faults);
     let response_timeout = rule.response_timeout.map(|span| lasting(faults, &format!("{key}.response_timeout"), span));
     Some(Rule {
@@ -93,6 +104,7 @@ fn one(rule: &rule::Rule, key: &str, context: &Context, faults: &mut Faults) -> 
         logout: logout?,
         extend: rule.extend,
         limit: limit?,
+        signatures: signatures?,
         endpoint_is: endpoint_is?,
         opaque_body: rule.body.is_some(),
         max_body: rule.max_body.map(|size| size.0),
@@ -255,11 +267,18 @@ fn check_body(rule: &rule::Rule, key: &str, context: &Context, faults: &mut Faul
     }
 }
 
-fn check_login(rule: &rule::Rule, key: &str, faults: &mut Faults) {
+fn check_login(rule: &rule::Rule, key: &str, context: &Context, faults: &mut Faults) {
     if rule.login.is_some() && rule.require == Some(rule::Requirement::Deny) {
         faults.add(&format!("{key}.login"), "the rule denies, so no login is ever seen");
     }
     if rule.login.is_some() && rule.logout.is_some() {
         faults.add(&format!("{key}.logout"), "a rule is a login or a logout, not both");
+    }
+    let without_client = matches!(rule.require, Some(rule::Requirement::Public | rule::Requirement::UserOnly));
+    if rule.login.is_some() && context.sealed && without_client {
+        faults.add(
+            &format!("{key}.login"),
+            "session.sealed seals tokens under the secret of the client that logs in, so the rule must require client",
+        );
     }
 }
