@@ -91,6 +91,8 @@ impl From<Unreadable> for Refusal {
     fn from(unreadable: Unreadable) -> Self {
         let reason = match &unreadable {
             Unreadable::Malformed(_) | Unreadable::Gone | Unreadable::TooSlow => Reason::Malformed,
+            // The permit tells more; this is for whoever forgot to ask it.
+            Unreadable::Withheld => Reason::SignRefused,
             Unreadable::Ambiguous(_) => Reason::Ambiguous,
             Unreadable::TooLarge(_) => Reason::TooLarge,
             Unreadable::HeaderTooLarge(_) => Reason::HeaderTooLarge,
@@ -111,7 +113,7 @@ impl From<Denial> for Refusal {
             Denial::UserEnded(_) => Reason::UserEnded,
             Denial::WrongChannel(_) => Reason::WrongChannel,
             Denial::SignMissing(_) => Reason::SignMissing,
-            Denial::SignRefused => Reason::SignRefused,
+            Denial::SignRefused(_) => Reason::SignRefused,
             Denial::SignExpired => Reason::SignExpired,
             Denial::SignReplayed => Reason::SignReplayed,
             Denial::Limited(..) => Reason::Limited,
@@ -132,6 +134,7 @@ impl From<verify::Refusal> for Refusal {
         match refusal {
             verify::Refusal::Denied(denial) => denial.into(),
             verify::Refusal::Undecided(fault) => fault.into(),
+            verify::Refusal::Unreadable(unreadable) => unreadable.into(),
         }
     }
 }

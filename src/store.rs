@@ -144,6 +144,17 @@ pub enum Created {
     Full,
 }
 
+/// What became of a nonce or signature that was to be remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remembered {
+    /// It is new, and remembered from now on.
+    Fresh,
+    /// It was used before.
+    Seen,
+    /// The client has used as many as are remembered. Room comes after so long.
+    Full(Duration),
+}
+
 /// How long the holder of an ended session is told why.
 const TOMBSTONE_LIFE: Duration = Duration::from_secs(24 * 3600);
 
@@ -281,6 +292,22 @@ impl Store {
         match &self.engine {
             Engine::Embedded(embedded) => Ok(embedded.sessions(user)),
             Engine::Redis(redis) => redis.sessions(user).await,
+        }
+    }
+
+    /// Remembers for `life` that a client used this nonce or signature; of many who race with the same, one finds it fresh. So
+    /// many are remembered of one client, `most`; where gates share a Redis, up to twice as many.
+    pub async fn remember(
+        &self,
+        client: &ClientId,
+        what: &[u8],
+        life: Duration,
+        most: u64,
+    ) -> Result<Remembered, Fault> {
+        let mark = Codec::mark(client, what);
+        match &self.engine {
+            Engine::Embedded(embedded) => embedded.remember(client, mark, life, most).await,
+            Engine::Redis(redis) => redis.remember(client, mark, life, most).await,
         }
     }
 

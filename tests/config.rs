@@ -250,7 +250,6 @@ fn sealed_tokens_need_logins_that_need_a_client() {
 #[test]
 fn a_protection_that_this_version_does_not_have_is_refused_and_never_ignored() {
     for (text, key) in [
-        ("signature: {require: always}\n", "signature.require"),
         ("limits: {per_ip: 50/s}\n", "limits.per_ip"),
         ("limits: {per_client: 50/s}\n", "limits.per_client"),
         ("limits: {per_user: {rate: 50/s}}\n", "limits.per_user"),
@@ -263,7 +262,6 @@ fn a_protection_that_this_version_does_not_have_is_refused_and_never_ignored() {
         ("framework: thinkphp3\n", "framework"),
         ("store: {when_down: {trust: 30s}}\n", "store.when_down"),
         ("rules: [{path: /a, require: public, guest: true}]\n", "rules[0].guest"),
-        ("rules: [{path: /a, require: public, signature: {require: always}}]\n", "rules[0].signature"),
         ("rules: [{path: /a, require: public, limit: 5/s}]\n", "rules[0].limit"),
         ("rules: [{path: /a, require: public, csrf: {form: t}}]\n", "rules[0].csrf"),
         ("rules: [{path: /a, require: user, logout: {end: this, before: {get: /}}}]\n", "rules[0].logout.before"),
@@ -513,6 +511,55 @@ fn the_example_holds_the_defaults() {
     let (example, minimal) = (fine(&example()), fine(&minimal));
     assert_eq!(format!("{:#?}", example.settings), format!("{:#?}", minimal.settings));
     assert_eq!(example.warnings, []);
+}
+
+#[test]
+fn signatures_of_a_rule_are_laid_over_the_usual_ones() {
+    let text = "signature: {require: when_present, window: 2m}\nrules:
+  - {endpoint: a, require: client}
+  - {endpoint: b, require: client, signature: always}
+  - {endpoint: c, require: user, signature: {algorithms: [md5], nonce: required}}
+  - {endpoint: d, require: public, signature: never}
+clients: [{id: old, secret: s, signature: never}, {id: new, secret: s}]\n";
+    let gate = fine(&format!("{MINIMAL}{text}")).settings.gate;
+    let rules: Vec<_> = gate.policy.rules.iter().map(|rule| &*rule.signatures).collect();
+    let demanded: Vec<_> = rules.iter().map(|rule| rule.demand(None).name()).collect();
+    assert_eq!(demanded, ["when_present", "always", "when_present", "never"]);
+    assert!(rules.iter().all(|rule| rule.window.as_secs() == 120));
+    assert_eq!((rules[2].algorithms.len(), rules[2].nonce_required, rules[1].algorithms.len()), (1, true, 2));
+    assert_eq!(gate.policy.default.signatures.demand(None).name(), "when_present");
+    let clients: Vec<_> = gate.verify.clients.iter().map(|client| client.signature.map(|own| own.name())).collect();
+    assert_eq!(clients, [Some("never"), None]);
+}
+
+#[test]
+fn signatures_that_nobody_could_make_are_refused() {
+    for (text, place, part) in [
+        ("signature: {require: sometimes}\n", "2: signature.require", "none of never, when_present, always"),
+        ("signature: {algorithms: []}\n", "2: signature.algorithms", "at least one"),
+        ("signature: {window: 500ms}\n", "2: signature.window", "between 1s and 24h"),
+        ("signature: {window: 25h}\n", "2: signature.window", "between 1s and 24h"),
+        ("signature: {max_nonces: 0}\n", "2: signature.max_nonces", "more than 0"),
+        (
+            "rules: [{path: /a, require: public, signature: always}]\n",
+            "2: rules[0].signature",
+            "does not require a client",
+        ),
+        (
+            "rules: [{path: /a, require: user_only, signature: {require: always}}]\n",
+            "2: rules[0].signature",
+            "does not require a client",
+        ),
+        ("rules: [{path: /a, require: client, signature: alwys}]\n", "2: rules[0].signature", "did you mean `always`"),
+        (
+            "rules: [{endpoint: a, require: client, signature: {algorithms: []}}]\n",
+            "2: rules[0].signature.algorithms",
+            "at least one",
+        ),
+        ("clients: [{id: a, secret: s, signature: yes}]\n", "2: clients[0].signature", "none of never"),
+    ] {
+        assert_fault(text, place, part);
+    }
 }
 
 /// Every key of the schema, as `Section.key` of the type it belongs to.

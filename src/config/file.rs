@@ -13,7 +13,7 @@ pub(crate) mod routing;
 pub(crate) mod rule;
 pub(crate) mod sections;
 
-use bounds::{Limits, Signature, Timeouts};
+use bounds::{Limits, Signature, Signing, Timeouts};
 use routing::{Elsewhere, EndpointParts, Fold, Leniency, Names, Place, Source};
 use rule::{Requirement, Rule};
 use sections::{Admin, Forward, Log, Reject, Session, Store, Time, Upstream};
@@ -62,7 +62,7 @@ pub(crate) struct File {
     pub(crate) default: Requirement,
     /// User sessions.
     pub(crate) session: Session,
-    /// Request signatures. Not available in this version.
+    /// Request signatures.
     pub(crate) signature: Signature,
     /// Bounds of requests and connections.
     pub(crate) limits: Limits,
@@ -149,6 +149,8 @@ pub(crate) struct Client {
     pub(crate) algorithms: Option<Vec<Algorithm>>,
     /// Endpoints that it may call, patterns as in rules; all by default.
     pub(crate) endpoints: Option<Vec<String>>,
+    /// Whether its requests must be signed: `never`, `when_present` or `always`; by default as `signature.require` says.
+    pub(crate) signature: Option<Signing>,
     /// What md5 is taken over: `{module}`, `{controller}`, `{action}`, `{date}`, `{secret}` and texts between them.
     pub(crate) token: Option<String>,
     /// The date in its tokens (strftime), `%Y-%m-%d` by default; empty for none.

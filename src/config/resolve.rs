@@ -25,6 +25,7 @@ mod reserved;
 mod rules;
 mod secrets;
 mod session;
+mod signature;
 mod store;
 mod unbuilt;
 mod upstream;
@@ -48,7 +49,8 @@ pub(crate) fn settings(file: &File, faults: &mut Faults) -> Option<Settings> {
 
 fn gate(file: &File, faults: &mut Faults) -> Option<gate::Settings> {
     let reader = endpoint::reader(file, faults);
-    let context = Context::of(file);
+    let signatures = signature::settings(&file.signature, faults);
+    let context = Context::of(file, signatures.unwrap_or_default());
     let rules = rules::all(&file.rules, &context, faults);
     let default = rules::default(file.default, &context, faults);
     let credentials = reserved::credentials(file, faults);

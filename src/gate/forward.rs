@@ -11,11 +11,11 @@ use crate::login::{self, Attempt, Desk, Pages, Watched, jar, judged};
 use crate::policy::login_rule::LoginRule;
 use crate::policy::rule::{Logout, Rule};
 use crate::reply::{Body, Reason, Refusal};
-use crate::request::{Inbound, body};
+use crate::request::{Inbound, Unreadable, body};
 use crate::store::{Ending, Fault, Live};
 use crate::upstream::headers::{self, Context};
-use crate::upstream::{Outgoing, ResponseBody};
-use crate::verify::Permit;
+use crate::upstream::{self, Outgoing, ResponseBody};
+use crate::verify::{Permit, Withdrawn};
 
 /// A request that may pass, and everything that was decided about it.
 #[derive(Clone, Copy)]
@@ -29,6 +29,7 @@ pub(super) struct Passage<'a> {
 /// What a request carries besides its own head.
 struct Load<'a> {
     permit: &'a Permit,
+    claims: &'a Claims<'a>,
     cookies: Option<Vec<u8>>,
     drop_authorization: bool,
     plain_reply: bool,
@@ -47,6 +48,7 @@ impl Gate {
         let held = self.holds(passage);
         let load = Load {
             permit: passage.permit,
+            claims: passage.claims,
             cookies: if held { Some(self.held_cookies(passage)) } else { None },
             // Without a session it may be the application's own, as on public pages.
             drop_authorization: (passage.claims.by_authorization && self.settings.forward.hide_credentials)
@@ -79,8 +81,15 @@ impl Gate {
         body: body::Body,
         note: &mut Note,
     ) -> Result<Response<Body>, Refusal> {
-        let permit = Permit::observed();
-        let load = Load { permit: &permit, cookies: None, drop_authorization: false, plain_reply: false, rule: None };
+        let (permit, claims) = (Permit::observed(), Claims::default());
+        let load = Load {
+            permit: &permit,
+            claims: &claims,
+            cookies: None,
+            drop_authorization: false,
+            plain_reply: false,
+            rule: None,
+        };
         let response = self.send(inbound, body, &load, note).await?;
         Ok(self.finish(inbound, response.map(Body::Upstream), note))
     }
@@ -106,7 +115,29 @@ impl Gate {
         let started = Instant::now();
         let response = self.upstream.send(outgoing).await;
         note.upstream = Some(started.elapsed());
-        Ok(response?)
+        match (load.permit.withdrawn(), response) {
+            (None, response) => Ok(response?),
+            (Some(withdrawn), response) => self.withdraw(withdrawn, response, (inbound, load), note),
+        }
+    }
+
+    /// A signature turned out wrong at the end of the body that it was over. The body has stopped there, unless it may not.
+    fn withdraw(
+        &self,
+        withdrawn: &Withdrawn,
+        response: Result<Response<ResponseBody>, upstream::Fault>,
+        (inbound, load): (&Inbound, &Load<'_>),
+        note: &mut Note,
+    ) -> Result<Response<ResponseBody>, Refusal> {
+        let refusal = Refusal::from(withdrawn.refusal.clone());
+        self.tell_signed(&refusal, (inbound, load.claims), || Some(withdrawn.body), note);
+        match response {
+            Err(upstream::Fault::Body(Unreadable::Withheld)) => Err(refusal),
+            response => {
+                note.observed(&refusal);
+                Ok(response?)
+            }
+        }
     }
 
     fn context<'a>(&self, load: &'a Load<'_>, note: &'a Note, traceparent: &'a str) -> Context<'a> {

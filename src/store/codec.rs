@@ -1,5 +1,7 @@
 //! Names and values as they lie in a store: which key a thing stands under, and its record sealed under that key's name.
 
+use sha2::{Digest, Sha256};
+
 use crate::ids::{ClientId, TokenHash, UserId};
 
 use super::record::{ClientRecord, SessionRecord};
@@ -46,6 +48,23 @@ impl Codec {
     /// Key of a client.
     pub(super) fn client_key(&self, id: &ClientId) -> String {
         self.client_prefix() + id.as_str()
+    }
+
+    /// The hash under which something that a client signed with is remembered. It opens nothing, so no key is needed, and a
+    /// `store.key` that is being replaced changes nothing.
+    pub(super) fn mark(client: &ClientId, what: &[u8]) -> TokenHash {
+        // An id holds no control character, so the NUL tells where it ends.
+        TokenHash::new(Sha256::digest([client.as_str().as_bytes(), what].join(&0)).into())
+    }
+
+    /// Key of a nonce or signature that was used.
+    pub(super) fn mark_key(&self, client: &ClientId, mark: TokenHash) -> String {
+        format!("{}nonce:{client}:{}", self.prefix, mark.to_hex())
+    }
+
+    /// Key of how many of them a client used of late. No mark's key ends in this word, whatever the client is called.
+    pub(super) fn mark_count_key(&self, client: &ClientId) -> String {
+        format!("{}nonce:{client}:count", self.prefix)
     }
 
     /// What the key of every client begins with.

@@ -24,6 +24,7 @@ mod answers;
 mod clients;
 mod extensions;
 mod link;
+mod nonces;
 mod scripts;
 
 /// Most sessions or clients looked at in one round trip.

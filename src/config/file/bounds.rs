@@ -18,6 +18,24 @@ pub(crate) struct Signature {
     pub(crate) window: Span,
     /// Whether a nonce must come along.
     pub(crate) nonce: Nonce,
+    /// So many nonces of one client are remembered; beyond that its requests are `limited`.
+    pub(crate) max_nonces: u64,
+}
+
+/// What a rule, at length, says otherwise than `signature`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct RuleSignature {
+    /// `never`, `when_present` or `always`.
+    pub(crate) require: Option<Signing>,
+    /// Algorithms.
+    pub(crate) algorithms: Option<Vec<Algorithm>>,
+    /// How old a signature may be.
+    pub(crate) window: Option<Span>,
+    /// Whether a nonce must come along.
+    pub(crate) nonce: Option<Nonce>,
+    /// So many nonces of one client are remembered; beyond that its requests are `limited`.
+    pub(crate) max_nonces: Option<u64>,
 }
 
 impl Default for Signature {
@@ -27,6 +45,7 @@ impl Default for Signature {
             algorithms: vec![Algorithm::HmacSha256, Algorithm::Md5],
             window: Span::secs(300),
             nonce: Nonce::Optional,
+            max_nonces: 1_000_000,
         }
     }
 }

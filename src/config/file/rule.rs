@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::file::ByName;
+use crate::config::file::bounds::RuleSignature;
 use crate::config::values::{AnyText, OneOrMany, Size, Span, TextOr, Unbuilt};
 
 /// A rule: what it matches (all that is given), then what it requires.
@@ -27,8 +28,8 @@ pub(crate) struct Rule {
     pub(crate) logout: Option<TextOr<LogoutMap>>,
     /// Whether an accepted request pushes the session's expiry forward.
     pub(crate) extend: bool,
-    /// Overrides `signature`. Not available in this version.
-    pub(crate) signature: Option<Unbuilt>,
+    /// Overrides `signature`: `never`, `when_present`, `always`, or a map of the same keys.
+    pub(crate) signature: Option<TextOr<RuleSignature>>,
     /// Rate limits of this rule. Not available in this version.
     pub(crate) limit: Option<Unbuilt>,
     /// `opaque`: do not read bodies.

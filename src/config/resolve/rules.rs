@@ -6,12 +6,12 @@ use crate::config::faults::Faults;
 use crate::config::file::File;
 use crate::config::file::rule::{self, EndpointIs};
 use crate::config::refusal::none_of;
-use crate::config::resolve::{all_of, endpoint, lasting, login, requirement};
+use crate::config::resolve::{all_of, endpoint, lasting, login, requirement, signature};
 use crate::config::values::TextOr;
 use crate::policy::Requirement;
 use crate::policy::endpoint::Endpoint;
 use crate::policy::pattern::{EndpointPattern, Glob};
-use crate::policy::rule::{Logout, Matcher, Rule};
+use crate::policy::rule::{Logout, Matcher, Rule, Signatures};
 use crate::request::head::Methods;
 
 /// Methods that pass without being listed.
@@ -27,17 +27,20 @@ pub(super) struct Context {
     sealed: bool,
     /// Front controllers, which no path has any more when rules look at it.
     scripts: Vec<String>,
+    /// `signature`
+    signatures: Arc<Signatures>,
 }
 
 impl Context {
-    /// Of this file.
-    pub(super) fn of(file: &File) -> Self {
+    /// Of this file, whose `signature` is that.
+    pub(super) fn of(file: &File, signatures: Signatures) -> Self {
         let form_source = file.endpoint.0.iter().any(|source| source.form.is_some() || source.request.is_some());
         Self {
             has_sources: !file.endpoint.0.is_empty(),
             form_routes: form_source || !file.selectors.is_empty(),
             sealed: file.session.sealed,
             scripts: file.scripts.clone(),
+            signatures: Arc::new(signatures),
         }
     }
 }
@@ -76,6 +79,7 @@ pub(super) fn default(require: rule::Requirement, context: &Context, faults: &mu
         login: None,
         logout: None,
         extend: true,
+        signatures: Arc::clone(&context.signatures),
         endpoint_is: None,
         opaque_body: false,
         max_body: None,
@@ -89,6 +93,7 @@ fn one(rule: &rule::Rule, key: &str, context: &Context, faults: &mut Faults) -> 
     let require = required(rule, key, context, faults);
     let login = rule.login.as_ref().map(|login| login::rule(login, &format!("{key}.login"), faults));
     let logout = logout(rule, key, faults);
+    let signatures = signature::of_rule(rule, key, &context.signatures, faults);
     check_body(rule, key, context, faults);
     check_login(rule, key, context, faults);
     let response_timeout = rule.response_timeout.map(|span| lasting(faults, &format!("{key}.response_timeout"), span));
@@ -99,6 +104,7 @@ fn one(rule: &rule::Rule, key: &str, context: &Context, faults: &mut Faults) -> 
         login: login.map(|login| login.map(Arc::new)).map_or(Some(None), |login| login.map(Some))?,
         logout: logout?,
         extend: rule.extend,
+        signatures: signatures?,
         endpoint_is: endpoint_is?,
         opaque_body: rule.body.is_some(),
         max_body: rule.max_body.map(|size| size.0),

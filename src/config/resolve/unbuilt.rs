@@ -3,7 +3,7 @@
 
 use crate::config::faults::Faults;
 use crate::config::file::File;
-use crate::config::file::bounds::{Limits, Signature};
+use crate::config::file::bounds::Limits;
 use crate::config::file::rule::{Login, Rule};
 use crate::config::file::sections::{Session, WhenDown};
 use crate::config::values::TextOr;
@@ -16,7 +16,6 @@ pub(super) fn tell(file: &File, faults: &mut Faults) {
     faults.unbuilt("websocket", !file.websocket.is_empty());
     faults.unbuilt("store.when_down", file.store.when_down != WhenDown::Refuse);
     session(&file.session, faults);
-    signature(&file.signature, faults);
     limits(&file.limits, faults);
     for (index, rule) in file.rules.iter().enumerate() {
         self::rule(rule, &format!("rules[{index}]"), faults);
@@ -26,14 +25,6 @@ pub(super) fn tell(file: &File, faults: &mut Faults) {
 fn session(session: &Session, faults: &mut Faults) {
     faults.unbuilt("session.guest", session.guest != Session::default().guest);
     faults.unbuilt("session.lost", session.lost.is_some());
-}
-
-fn signature(signature: &Signature, faults: &mut Faults) {
-    let default = Signature::default();
-    faults.unbuilt("signature.require", signature.require != default.require);
-    faults.unbuilt("signature.algorithms", signature.algorithms != default.algorithms);
-    faults.unbuilt("signature.window", signature.window != default.window);
-    faults.unbuilt("signature.nonce", signature.nonce != default.nonce);
 }
 
 fn limits(limits: &Limits, faults: &mut Faults) {
@@ -46,7 +37,6 @@ fn limits(limits: &Limits, faults: &mut Faults) {
 }
 
 fn rule(rule: &Rule, key: &str, faults: &mut Faults) {
-    faults.unbuilt(&format!("{key}.signature"), rule.signature.is_some());
     faults.unbuilt(&format!("{key}.limit"), rule.limit.is_some());
     faults.unbuilt(&format!("{key}.guest"), rule.guest);
     faults.unbuilt(&format!("{key}.csrf"), rule.csrf.is_some());

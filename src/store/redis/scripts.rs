@@ -76,6 +76,21 @@ redis.call('ZADD', k, ARGV[2], hash)
 if redis.call('PTTL', k) < tonumber(ARGV[3]) then redis.call('PEXPIRE', k, ARGV[3]) end
 return displaced";
 
+/// Counts one more, unless that is more than allowed. Arguments: most, life of the count. Answers 0, or for how many
+/// milliseconds there is no room. The count begins anew when it expires.
+pub(super) const COUNT: &str = "\
+local left = redis.call('PTTL', KEYS[1])
+local full = tonumber(redis.call('GET', KEYS[1]) or '0') >= tonumber(ARGV[1])
+if full and left > 0 then return left end
+if not full then redis.call('INCR', KEYS[1]) end
+if left < 0 then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+return full and 1 or 0";
+
+/// Takes one back from a count that still stands.
+pub(super) const UNCOUNT: &str = "\
+if tonumber(redis.call('GET', KEYS[1]) or '0') > 0 then redis.call('DECR', KEYS[1]) end
+return 0";
+
 /// Adds the call of a script to a round trip; its arguments follow with `arg`.
 pub(super) fn call<'a>(commands: &'a mut Pipeline, script: &str, key: impl ToRedisArgs) -> &'a mut Pipeline {
     commands.cmd("EVAL").arg(script).arg(1).arg(key)
