@@ -226,10 +226,14 @@ impl Settings {
     }
 
     fn message<'a>(&'a self, refusal: &'a Refusal, accept_language: Option<&[u8]>) -> Cow<'a, str> {
-        if let Some(message) = self.messages.get(&refusal.reason).or(refusal.message.as_ref()) {
-            return Cow::Borrowed(message);
+        let chinese = self.speaks_chinese(accept_language);
+        match (self.messages.get(&refusal.reason), &refusal.message) {
+            (Some(message), _) => Cow::Borrowed(message),
+            // What and where is told in the names of the request itself.
+            (None, Some(what)) if chinese => Cow::Owned(format!("{}: {what}", refusal.reason.message(chinese))),
+            (None, Some(what)) => Cow::Borrowed(what),
+            (None, None) => Cow::Borrowed(refusal.reason.message(chinese)),
         }
-        Cow::Borrowed(refusal.reason.message(self.speaks_chinese(accept_language)))
     }
 
     fn speaks_chinese(&self, accept_language: Option<&[u8]>) -> bool {

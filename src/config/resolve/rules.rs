@@ -25,6 +25,8 @@ pub(super) struct Context {
     form_routes: bool,
     /// Whether tokens are sealed under a client's secret.
     sealed: bool,
+    /// Front controllers, which no path has any more when rules look at it.
+    scripts: Vec<String>,
     /// `signature`
     signatures: Arc<Signatures>,
 }
@@ -37,6 +39,7 @@ impl Context {
             has_sources: !file.endpoint.0.is_empty(),
             form_routes: form_source || !file.selectors.is_empty(),
             sealed: file.session.sealed,
+            scripts: file.scripts.clone(),
             signatures: Arc::new(signatures),
         }
     }
@@ -141,7 +144,7 @@ fn matcher(rule: &rule::Rule, key: &str, context: &Context, faults: &mut Faults)
     if pattern.is_some() && !context.has_sources {
         faults.add(&format!("{key}.endpoint"), "can never match: no `endpoint` source is configured");
     }
-    let path = rule.path.as_ref().map(|text| faults.take(&format!("{key}.path"), path(text)));
+    let path = rule.path.as_ref().map(|text| faults.take(&format!("{key}.path"), path(text, &context.scripts)));
     let endpoint = pattern.map(|text| faults.take(&format!("{key}.endpoint"), EndpointPattern::parse(text)));
     let params = rule.params.iter().map(|(name, glob)| {
         let glob = faults.take(&format!("{key}.params.{name}"), Glob::parse(&glob.0));
@@ -157,9 +160,14 @@ fn matcher(rule: &rule::Rule, key: &str, context: &Context, faults: &mut Faults)
     })
 }
 
-fn path(text: &str) -> Result<Glob, String> {
+/// A rule may name a front controller (`/index.php/user/**`), but it is taken off the request's path, so off the rule's as well.
+fn path(text: &str, scripts: &[String]) -> Result<Glob, String> {
+    let behind = |script: &String| {
+        let (start, rest) = text.split_at_checked(script.len())?;
+        (start.eq_ignore_ascii_case(script) && rest.starts_with('/')).then_some(rest)
+    };
     if text.starts_with('/') || text.starts_with("**") || text == "*" {
-        Glob::parse(text)
+        Glob::parse(scripts.iter().find_map(behind).unwrap_or(text))
     } else {
         Err("must begin with / or **: it matches the whole path".to_owned())
     }
