@@ -22,7 +22,7 @@ use crate::request::target::Lenient;
 use crate::request::{Inbound, Unreadable};
 use crate::store::Store;
 use crate::telemetry::AccessLog;
-use crate::upstream::{self, Upstream};
+use crate::upstream::{self, Interim, Upstream};
 use crate::verify::{self, Case, Permit, Verifier};
 
 pub mod explain;
@@ -44,6 +44,8 @@ pub struct Arrived {
     pub body: Incoming,
     /// The connection it came by.
     pub peer: Peer,
+    /// Where interim replies go.
+    pub interim: Interim,
 }
 
 /// `mode`.
@@ -207,7 +209,7 @@ impl Gate {
 
     async fn permit(&self, inbound: &Inbound, claims: &Claims<'_>, decided: &Decided<'_>) -> Result<Permit, Refusal> {
         let ip = inbound.origin.ip.to_string();
-        let case = Case { decided, claims, ip: &ip, user_agent: inbound.user_agent() };
+        let case = Case { decided, claims, ip: &ip, user_agent: &inbound.user_agent() };
         Ok(self.verifier.permit(&case, &self.store, self.clock.now()).await?)
     }
 

@@ -1,5 +1,6 @@
 //! Logins: watches the application's answer to a login request, and makes a session where it succeeded.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -27,9 +28,10 @@ pub mod judged;
 mod location;
 pub mod merge;
 mod pages;
+pub mod seal_token;
 mod text;
 
-use issue::{NewSession, NotIssued};
+use issue::{Issued, NewSession, NotIssued};
 use judged::{Answer, Judged};
 pub use pages::Pages;
 
@@ -44,6 +46,8 @@ pub struct Attempt<'a> {
     pub inbound: &'a Inbound,
     /// The client that logs a user in.
     pub client: Option<&'a ClientId>,
+    /// The secret by which it proved itself.
+    pub client_secret: Option<&'a Secret>,
     /// What the caller says of itself. If it has a session, that ends when this login succeeds.
     pub claims: &'a Claims<'a>,
     /// How further pages are asked for.
@@ -83,6 +87,7 @@ impl From<NotIssued> for Trouble {
             NotIssued::Full => Self::Full,
             NotIssued::Store(fault) => Self::Store(fault),
             NotIssued::NoRandom(why) => Self::Store(store::Fault::Failed(why)),
+            NotIssued::NoSecret => Self::Store(store::Fault::Failed(not.to_string())),
         }
     }
 }
@@ -118,7 +123,8 @@ pub async fn watch(
     let merged = match attempt.rule.reply {
         LoginReply::Merge => {
             let judged = Judged::new(attempt.inbound, &answer, &[], desk.clock.now());
-            merge::into_json(judged.text(), attempt.data_key, &data)
+            let reply = handed_on(desk, attempt, judged.text(), &issued);
+            reply.and_then(|reply| merge::into_json(&reply, attempt.data_key, &data))
         }
         LoginReply::Envelope => None,
     };
@@ -172,12 +178,23 @@ fn unfinished<T>(why: &str) -> Option<T> {
     None
 }
 
+/// The application's own words, in which an adopted token is sealed where tokens are.
+fn handed_on<'a>(desk: &Desk<'_>, attempt: &Attempt<'_>, reply: &'a str, issued: &Issued) -> Option<Cow<'a, str>> {
+    match &attempt.rule.user_token {
+        TokenSource::Json(pointer) if desk.sessions.sealed => {
+            merge::replace(reply, pointer, &issued.token).map(Cow::Owned)
+        }
+        _ => Some(Cow::Borrowed(reply)),
+    }
+}
+
 fn new_session(attempt: &Attempt<'_>, user: UserId, jar: Vec<HeldCookie>) -> NewSession {
     let hold = attempt.rule.hold_cookies;
     NewSession {
         client: attempt.client.cloned(),
+        client_secret: attempt.client_secret.cloned(),
         ip: attempt.inbound.origin.ip.to_string(),
-        user_agent: attempt.inbound.user_agent().to_owned(),
+        user_agent: attempt.inbound.user_agent().into_owned(),
         jar: if hold { jar } else { Vec::new() },
         holds_cookies: hold,
         ..NewSession::of(user)

@@ -9,14 +9,16 @@ mod connection;
 mod exchange;
 mod framing;
 pub mod headers;
+mod interim;
 mod pool;
 mod reply_head;
 mod response_body;
 mod sending;
 
+pub use interim::Interim;
 pub use response_body::ResponseBody;
 
-use exchange::{Broken, exchange};
+use exchange::{Broken, Expected, exchange};
 use pool::Pool;
 use reply_head::ReplyHead;
 use response_body::Flow;
@@ -96,6 +98,8 @@ pub struct Outgoing {
     pub body: body::Body,
     /// `response_timeout` of the rule, where it has one.
     pub response_timeout: Option<Duration>,
+    /// Where interim replies go.
+    pub interim: Interim,
 }
 
 /// The application, reached over a pool of connections that belongs to one worker thread. Cloning is shallow.
@@ -117,12 +121,13 @@ impl Upstream {
     }
 
     /// Sends a request and waits for the response head; the response body streams from the connection. Hop-by-hop headers and
-    /// framing of the response are taken off; 1xx are swallowed, except 101, which is an error until upgrades are asked for.
+    /// framing of the response are taken off; 1xx go their own way, except 100, which nobody asked for, and 101, which is an error
+    /// until upgrades are asked for.
     ///
     /// A request is sent again, once, when a pooled connection turned out closed before any byte of a reply, its body can be sent
     /// again, and it may be repeated or nothing of it was taken.
     pub async fn send(&self, request: Outgoing) -> Result<http::Response<ResponseBody>, Fault> {
-        let Outgoing { head, is_head, idempotent, body, response_timeout } = request;
+        let Outgoing { head, is_head, idempotent, body, response_timeout, interim } = request;
         let lease = self.pool.lease().await?;
         let patience = response_timeout.unwrap_or(self.pool.settings().response_timeout);
         let mut sending = Sending::new(head, body);
@@ -131,7 +136,7 @@ impl Upstream {
             None => lease.connect().await?,
         };
         let reply = loop {
-            match exchange(&mut connection, &mut sending, is_head, patience).await {
+            match exchange(&mut connection, &mut sending, Expected { is_head, patience, interim: &interim }).await {
                 Ok(reply) => break reply,
                 Err(Broken::Closed(_)) if connection.reused && (idempotent || !sending.taken()) && sending.rewind() => {
                     connection = lease.connect().await?;

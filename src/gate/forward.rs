@@ -48,7 +48,8 @@ impl Gate {
         let load = Load {
             permit: passage.permit,
             cookies: if held { Some(self.held_cookies(passage)) } else { None },
-            drop_authorization: passage.claims.by_authorization
+            // Without a session it may be the application's own, as on public pages.
+            drop_authorization: (passage.claims.by_authorization && self.settings.forward.hide_credentials)
                 || passage.permit.session().is_some()
                 || login.is_some(),
             plain_reply: login.is_some(),
@@ -100,6 +101,7 @@ impl Gate {
             idempotent: matches!(method, "GET" | "HEAD" | "PUT" | "DELETE" | "OPTIONS"),
             body: headers::body(body, inbound.head.header("Content-Type"), &self.settings.forward),
             response_timeout: load.rule.and_then(|rule| rule.response_timeout),
+            interim: note.interim.clone(),
         };
         let started = Instant::now();
         let response = self.upstream.send(outgoing).await;
@@ -158,6 +160,7 @@ impl Gate {
             rule,
             inbound: passage.inbound,
             client: passage.permit.identity().client.as_ref(),
+            client_secret: passage.permit.client_secret(),
             claims: passage.claims,
             data_key: &self.settings.reply.keys.data,
         };
@@ -200,7 +203,8 @@ impl Gate {
         }
         if live.record.holds_cookies {
             // The request was done and its answer is right; only the cookies could not be kept.
-            if let Err(fault) = self.store.change_jar(live.hash, &|jar| jar::apply(jar, &changes, now)).await {
+            let apply = |jar: &mut Vec<_>| jar::apply(jar, &changes, now);
+            if let Err(fault) = self.store.change_jar(live.hash, &live.record.id, &apply).await {
                 tracing::warn!(%fault, "cookies of the application could not be kept");
             }
         }

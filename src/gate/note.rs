@@ -12,6 +12,7 @@ use crate::request::address::Origin;
 use crate::request::head::Head;
 use crate::request::reserved::Reserved;
 use crate::telemetry::{Outcome, Verdict};
+use crate::upstream::Interim;
 use crate::verify::Identity;
 
 /// Filled in as the walk goes.
@@ -24,6 +25,8 @@ pub(super) struct Note {
     path: String,
     accept_language: Option<Vec<u8>>,
     is_head: bool,
+    /// Where interim replies go, about which nobody decides anything.
+    pub(super) interim: Interim,
     pub(super) rule: Option<Arc<str>>,
     pub(super) identity: Identity,
     pub(super) upstream: Option<Duration>,
@@ -41,6 +44,7 @@ impl Note {
             path: String::new(),
             accept_language: None,
             is_head: false,
+            interim: arrived.interim.clone(),
             rule: None,
             identity: Identity::default(),
             upstream: None,

@@ -4,10 +4,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::request::Unreadable;
 use crate::request::head::{Head, Version};
+use crate::upstream::Interim;
 
 /// The head of the request that hyper is about to hand over. Cloning is shallow.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Slot(Arc<Mutex<Left>>);
+pub(super) struct Slot {
+    left: Arc<Mutex<Left>>,
+    /// Interim replies to the request under way.
+    pub(super) interim: Interim,
+}
 
 #[derive(Debug, Default)]
 struct Left {
@@ -67,6 +72,17 @@ impl Slot {
         left.draining && !left.waiting
     }
 
+    /// Where interim replies to the request that hyper hands over go. HTTP/1.0 knows none (RFC 9110, 15.2).
+    pub(super) fn open_interim(&self) -> Interim {
+        match self.is_http10() {
+            true => Interim::default(),
+            false => {
+                self.interim.open();
+                self.interim.clone()
+            }
+        }
+    }
+
     /// Whether the request under way, or else the last one, is of HTTP/1.0.
     pub(super) fn is_http10(&self) -> bool {
         self.lock().http10
@@ -78,6 +94,6 @@ impl Slot {
     }
 
     fn lock(&self) -> MutexGuard<'_, Left> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

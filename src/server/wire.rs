@@ -24,6 +24,8 @@ use super::synthetic;
 use crate::request::Unreadable;
 use crate::request::head::{Head, Scan};
 
+mod interim;
+
 /// How long a client may go on sending what nobody will read, after its answer: closing at once would reset the connection
 /// and could take the answer away from it.
 const LINGER: Duration = Duration::from_secs(2);
@@ -57,6 +59,7 @@ pub(super) struct Wire<IO> {
     deadlines: Deadlines,
     /// Whether the client does not take what is to be written.
     writing: bool,
+    interim: interim::Writing,
     /// Whether our side was closed.
     shut: bool,
 }
@@ -109,6 +112,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Wire<IO> {
             awaiting: Awaiting::Nothing,
             deadlines: Deadlines::default(),
             writing: false,
+            interim: interim::Writing::default(),
             shut: false,
         }
     }
@@ -347,7 +351,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for Wire<IO> {
 impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<IO> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let written = Pin::new(&mut this.io).poll_write(context, bytes);
+        let written = match this.poll_writable(context) {
+            Poll::Ready(Ok(())) => Pin::new(&mut this.io).poll_write(context, bytes),
+            waiting => waiting.map_ok(|()| 0),
+        };
         this.watched(context, written)
     }
 
@@ -357,7 +364,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<IO> {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let written = Pin::new(&mut this.io).poll_write_vectored(context, slices);
+        let written = match this.poll_writable(context) {
+            Poll::Ready(Ok(())) => Pin::new(&mut this.io).poll_write_vectored(context, slices),
+            waiting => waiting.map_ok(|()| 0),
+        };
         this.watched(context, written)
     }
 
@@ -367,7 +377,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<IO> {
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let flushed = Pin::new(&mut this.io).poll_flush(context);
+        let flushed = this.poll_flushed(context);
         this.watched(context, flushed)
     }
 

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::upstream::Fault;
 use crate::upstream::connection::Connection;
 use crate::upstream::reply_head::{self, ReplyHead};
 use crate::upstream::sending::{Progress, Sending};
+use crate::upstream::{Fault, Interim};
 
 /// Why there is no reply.
 #[derive(Debug)]
@@ -30,15 +30,26 @@ impl From<Broken> for Fault {
     }
 }
 
-/// Sends the request and waits for the head of the reply, which may come before all of the request is sent. `patience` bounds how
-/// long the application neither takes what it is offered nor replies; the time that the client takes over its body is not its.
+/// What is known of the reply.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Expected<'a> {
+    /// Whether it has no body, because the method is HEAD.
+    pub(super) is_head: bool,
+    /// How long the application may neither take what it is offered nor reply.
+    pub(super) patience: Duration,
+    /// Where interim ones go.
+    pub(super) interim: &'a Interim,
+}
+
+/// Sends the request and waits for the head of the reply, which may come before all of the request is sent. The time that the client
+/// takes over its body is not the application's.
 pub(super) async fn exchange(
     connection: &mut Connection,
     sending: &mut Sending,
-    is_head: bool,
-    patience: Duration,
+    expected: Expected<'_>,
 ) -> Result<ReplyHead, Broken> {
     let begin = Instant::now();
+    let patience = expected.patience;
     let mut alarm = pin!(sleep(patience));
     let mut heard = false;
     poll_fn(|context| {
@@ -46,7 +57,7 @@ pub(super) async fn exchange(
             Ok(progress) => progress,
             Err(unreadable) => return Poll::Ready(Err(Broken::Fault(unreadable.into()))),
         };
-        if let Poll::Ready(head) = poll_head(connection, is_head, &mut heard, context) {
+        if let Poll::Ready(head) = poll_head(connection, expected, &mut heard, context) {
             return Poll::Ready(head);
         }
         if progress == Progress::Starved {
@@ -66,12 +77,12 @@ pub(super) async fn exchange(
 
 fn poll_head(
     connection: &mut Connection,
-    is_head: bool,
+    expected: Expected<'_>,
     heard: &mut bool,
     context: &mut Context<'_>,
 ) -> Poll<Result<ReplyHead, Broken>> {
     loop {
-        match reply_head::take(&mut connection.input, is_head, heard) {
+        match reply_head::take(&mut connection.input, expected.is_head, heard, expected.interim) {
             Ok(Some(head)) => return Poll::Ready(Ok(head)),
             Ok(None) => {}
             Err(why) => return Poll::Ready(Err(Broken::Fault(Fault::Failed(why)))),

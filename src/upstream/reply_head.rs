@@ -3,11 +3,12 @@
 use std::mem::MaybeUninit;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, SET_COOKIE, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use hyper::ext::ReasonPhrase;
 
 use crate::request::headers::{is_hop_by_hop, may_be_named_by_connection};
+use crate::upstream::Interim;
 use crate::upstream::framing::{Chunks, Framing};
 
 /// Longest head, in bytes.
@@ -34,8 +35,14 @@ struct Parsed<'a> {
     headers: &'a [httparse::Header<'a>],
 }
 
-/// Takes the final head out of `input`; `None` while more of it is to come. Interim ones (1xx) are dropped, which `heard` tells.
-pub(super) fn take(input: &mut BytesMut, is_head: bool, heard: &mut bool) -> Result<Option<ReplyHead>, String> {
+/// Takes the final head out of `input`; `None` while more of it is to come. Interim ones (1xx) that came before are passed on; that
+/// there was any, `heard` tells.
+pub(super) fn take(
+    input: &mut BytesMut,
+    is_head: bool,
+    heard: &mut bool,
+    interim: &Interim,
+) -> Result<Option<ReplyHead>, String> {
     loop {
         let Some(end) = find_end(input)? else { return Ok(None) };
         // A copy of its own, exactly as long, lets the header values live in it and the connection keep its buffer.
@@ -44,7 +51,12 @@ pub(super) fn take(input: &mut BytesMut, is_head: bool, heard: &mut bool) -> Res
         let parsed = parse(&bytes, &mut room)?;
         match parsed.code {
             101 => return Err("it switched protocols unasked".to_owned()),
-            100..200 => *heard = true,
+            // The gate asks the client for its body itself, and never the application whether it wants one.
+            100 => *heard = true,
+            102..200 => {
+                *heard = true;
+                interim.say(&parsed.interim_head()?);
+            }
             _ => return parsed.read(is_head).map(Some),
         }
     }
@@ -101,6 +113,21 @@ impl Parsed<'_> {
         let says = |word: &[u8]| connection.iter().any(|said| said.eq_ignore_ascii_case(word));
         let keep_alive = !says(b"close") && (self.is_http_11 || says(b"keep-alive"));
         Ok(ReplyHead { response, framing: self.framing(is_head)?, keep_alive })
+    }
+
+    /// An interim head as the client gets it: no place for cookies, which may be held.
+    fn interim_head(&self) -> Result<Vec<u8>, String> {
+        let status = StatusCode::from_u16(self.code).map_err(|_| format!("its status {} is none", self.code))?;
+        let mut head = format!("HTTP/1.1 {} {}\r\n", self.code, self.reason).into_bytes();
+        for (name, value) in &self.kept_headers(status, &self.connection())? {
+            if *name != CONTENT_LENGTH && *name != SET_COOKIE {
+                for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+                    head.extend_from_slice(part);
+                }
+            }
+        }
+        head.extend_from_slice(b"\r\n");
+        Ok(head)
     }
 
     fn all<'s>(&'s self, name: &'s HeaderName) -> impl Iterator<Item = &'s [u8]> {
@@ -174,7 +201,7 @@ mod tests {
 
     fn read(head: &str) -> Result<ReplyHead, String> {
         let mut input = BytesMut::from(head);
-        take(&mut input, false, &mut false).map(|head| head.expect("a whole head"))
+        take(&mut input, false, &mut false, &Interim::default()).map(|head| head.expect("a whole head"))
     }
 
     #[test]
@@ -251,7 +278,7 @@ mod tests {
     fn a_length_stays_where_it_tells_of_a_body_that_is_left_out() {
         let kept = |head: &str, is_head| {
             let mut input = BytesMut::from(head);
-            let read = take(&mut input, is_head, &mut false).unwrap().unwrap();
+            let read = take(&mut input, is_head, &mut false, &Interim::default()).unwrap().unwrap();
             assert_eq!(read.framing, Framing::Length(0));
             read.response.headers().get(CONTENT_LENGTH).cloned()
         };
@@ -262,17 +289,19 @@ mod tests {
     }
 
     #[test]
-    fn interim_heads_are_skipped_and_a_head_may_come_in_pieces() {
-        let all =
-            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 201 Created\r\n\r\nbody";
-        let (mut input, mut heard) = (BytesMut::new(), false);
+    fn interim_heads_go_their_own_way_and_a_head_may_come_in_pieces() {
+        let all = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\nConnection: X-Hop\r\nX-Hop: 1\r\n\
+            Set-Cookie: a=1\r\n\r\nHTTP/1.1 201 Created\r\n\r\nbody";
+        let (mut input, mut heard, interim) = (BytesMut::new(), false, Interim::default());
+        interim.open();
         for (at, byte) in all.bytes().enumerate() {
             input.extend_from_slice(&[byte]);
-            let taken = take(&mut input, false, &mut heard).unwrap();
+            let taken = take(&mut input, false, &mut heard, &interim).unwrap();
             assert_eq!(heard, at >= 24, "at {at}");
             if let Some(head) = taken {
                 assert_eq!(head.response.status(), StatusCode::CREATED);
                 assert_eq!(at + 1, all.len() - "body".len());
+                assert_eq!(interim.take(), b"HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n");
                 return;
             }
         }
@@ -283,10 +312,10 @@ mod tests {
     fn a_head_without_end_is_refused() {
         let mut input = BytesMut::from("HTTP/1.1 200 OK\r\nX: ");
         input.resize(LONGEST - 1, b'x');
-        assert!(matches!(take(&mut input, false, &mut false), Ok(None)));
+        assert!(matches!(take(&mut input, false, &mut false, &Interim::default()), Ok(None)));
         input.extend_from_slice(b"x");
-        assert!(take(&mut input, false, &mut false).is_err());
+        assert!(take(&mut input, false, &mut false, &Interim::default()).is_err());
         input.extend_from_slice(b"\r\n\r\n");
-        assert!(take(&mut input, false, &mut false).is_err());
+        assert!(take(&mut input, false, &mut false, &Interim::default()).is_err());
     }
 }

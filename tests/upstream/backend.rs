@@ -13,7 +13,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use ticketgate::request::body::{Body, Limits, Streaming};
 use ticketgate::request::head::Framing;
-use ticketgate::upstream::{Address, HostHeader, Outgoing, Settings, Upstream};
+use ticketgate::upstream::{Address, HostHeader, Interim, Outgoing, Settings, Upstream};
 use tokio::io::{AsyncWriteExt as _, DuplexStream, duplex};
 use tokio::sync::mpsc;
 
@@ -52,6 +52,7 @@ pub(crate) fn request(method: &str, target: &str, body: Body) -> Outgoing {
         idempotent: method != "POST" && method != "PATCH",
         body,
         response_timeout: None,
+        interim: Interim::default(),
     }
 }
 

@@ -24,7 +24,6 @@ pub(super) fn tell(file: &File, faults: &mut Faults) {
 }
 
 fn session(session: &Session, faults: &mut Faults) {
-    faults.unbuilt("session.sealed", session.sealed);
     faults.unbuilt("session.guest", session.guest != Session::default().guest);
     faults.unbuilt("session.lost", session.lost.is_some());
 }

@@ -275,3 +275,35 @@ async fn a_refused_client_that_goes_on_sending_is_read_for_a_while_before_the_co
     assert_eq!(start.elapsed().as_secs(), LINGER.as_secs());
     assert_eq!(connection.client.read(&mut [0; 1]).await.unwrap(), 0);
 }
+
+#[tokio::test]
+async fn an_interim_reply_is_written_before_the_final_one_or_not_at_all() {
+    let Connection { mut client, mut wire, slot } = connect();
+    let read = async |client: &mut DuplexStream, count| {
+        let mut bytes = vec![0; count];
+        client.read_exact(&mut bytes).await.unwrap();
+        String::from_utf8(bytes).unwrap()
+    };
+    let interim = slot.open_interim();
+    interim.say(b"early");
+    wire.flush().await.unwrap();
+    interim.say(b"later");
+    interim.close();
+    wire.write_all(b"final").await.unwrap();
+    assert_eq!(read(&mut client, 15).await, "earlylaterfinal");
+
+    // The reply before is not all written when the next request has its hint and its reply.
+    let interim = slot.open_interim();
+    interim.say(b"hint");
+    interim.close();
+    wire.write_all(b"rest of the first").await.unwrap();
+    wire.flush().await.unwrap();
+    let interim = slot.open_interim();
+    // More than the other side takes at once.
+    interim.say(&[b'x'; 100]);
+    assert!(timeout(Duration::ZERO, wire.flush()).await.is_err());
+    assert!(timeout(Duration::ZERO, wire.write_all(b"y")).await.is_err());
+    assert_eq!(read(&mut client, 50).await, format!("rest of the first{}", "x".repeat(33)));
+    let (_, rest) = tokio::join!(wire.write_all(b"final"), read(&mut client, 72));
+    assert_eq!(rest, format!("{}final", "x".repeat(67)));
+}
