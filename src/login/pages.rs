@@ -10,7 +10,7 @@ use crate::request::Inbound;
 use crate::request::body::Body;
 use crate::store::HeldCookie;
 use crate::upstream::headers::{self, Context};
-use crate::upstream::{Fault, Outgoing, ResponseBody, Upstream};
+use crate::upstream::{Fault, Interim, Outgoing, ResponseBody, Upstream};
 
 /// How pages are asked for.
 #[derive(Debug)]
@@ -42,6 +42,7 @@ impl Pages<'_> {
             idempotent: true,
             body: Body::Empty,
             response_timeout: self.response_timeout,
+            interim: Interim::default(),
         };
         self.upstream.send(outgoing).await
     }
