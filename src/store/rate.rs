@@ -18,14 +18,18 @@ pub(super) type Micros = u64;
 
 /// What comes late by so much is not lost.
 const HICCUP: Micros = 80_000;
+/// So many in a second may come at once.
+const FEW: u64 = 5;
+const SECOND: Micros = 1_000_000;
 
 impl Rate {
     /// Shortest time between two requests: below it, whole microseconds would count too coarsely.
     pub const SHORTEST: Duration = Duration::from_micros(100);
 
-    /// `count` in each `per`. Without a `burst`, what the rate brings in 80 ms may come at once, at least one request: enough for
-    /// a network's and a machine's hiccups, and ten seconds let through less than 1 % more than the rate says. `None` where
-    /// nothing could ever pass, or requests would follow each other faster than [`Rate::SHORTEST`].
+    /// `count` in each `per`. `burst` of them may come at once. Where it is left out: of a rate per minute or longer all of them,
+    /// because `10/h` means ten in an hour and not one every six minutes; of a rate per second what it brings in 80 ms, enough for
+    /// a network's and a machine's hiccups, so that ten seconds let through less than 1 % more than the rate says, and of five or
+    /// fewer all. `None` where nothing could ever pass, or requests would follow each other faster than [`Rate::SHORTEST`].
     pub fn new(count: u32, per: Duration, burst: Option<u32>) -> Option<Self> {
         let per = u64::try_from(per.as_micros()).ok()?;
         let count = u64::from(count);
@@ -34,7 +38,8 @@ impl Rate {
             return None;
         }
         let interval = (per + count / 2).checked_div(count)?;
-        Some(Self { interval, burst: burst.map_or(HICCUP.div_ceil(interval), u64::from) })
+        let usual = if per > SECOND || count <= FEW { count } else { HICCUP.div_ceil(interval) };
+        Some(Self { interval, burst: burst.map_or(usual, u64::from) })
     }
 
     /// Time from one request to the next when they come evenly.
@@ -73,8 +78,6 @@ impl Rate {
 mod tests {
     use super::*;
 
-    const SECOND: Micros = 1_000_000;
-
     fn rate(count: u32, per: u64, burst: Option<u32>) -> Rate {
         Rate::new(count, Duration::from_secs(per), burst).unwrap()
     }
@@ -94,7 +97,7 @@ mod tests {
 
     #[test]
     fn ten_seconds_let_through_what_the_rate_says_within_one_percent_however_it_comes() {
-        for (count, per, expected) in [(50, 1, 500), (600, 60, 100), (1000, 1, 10_000), (10_000, 1, 100_000)] {
+        for (count, per, expected) in [(50, 1, 500), (1000, 1, 10_000), (10_000, 1, 100_000)] {
             let rate = rate(count, per, None);
             for (gap, at_once) in [(50, 1), (1000, 20), (20_000, 1000), (50_000, 1000)] {
                 // Only what comes faster than the rate can fill it.
@@ -104,6 +107,14 @@ mod tests {
                 assert!(passed.abs_diff(wanted) * 100 <= wanted, "{count}/{per}s, {at_once} every {gap} us: {passed}");
             }
         }
+    }
+
+    #[test]
+    fn as_many_as_are_named_may_come_at_once_where_they_are_few_or_the_time_is_long() {
+        for (count, per) in [(1, 1), (5, 1), (3, 60), (600, 60), (10, 3600)] {
+            assert_eq!(rate(count, per, None).burst(), u64::from(count), "{count} in {per}s");
+        }
+        assert_eq!(rate(50, 1, None).burst(), 4);
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub(crate) struct Rate(pub(crate) TextOr<RateMap>);
 pub(crate) struct RateMap {
     /// `50/s`, `600/m` or `10/h`; required.
     pub(crate) rate: Option<String>,
-    /// So many may come at once; otherwise they are spread evenly.
+    /// So many may come at once. Left out: of a rate per minute or hour, or up to five per second, all; else what 80 ms bring.
     pub(crate) burst: Option<u64>,
 }
 

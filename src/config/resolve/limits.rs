@@ -107,8 +107,8 @@ mod tests {
     fn rates_are_read() {
         let interval = |text| parsed(text, None).map(|rate| (rate.interval().as_micros(), rate.burst()));
         assert_eq!(interval("50/s"), Ok((20_000, 4)));
-        assert_eq!(interval("600/m"), Ok((100_000, 1)));
-        assert_eq!(interval("10/h"), Ok((360_000_000, 1)));
+        assert_eq!(interval("600/m"), Ok((100_000, 600)));
+        assert_eq!(interval("10/h"), Ok((360_000_000, 10)));
         assert_eq!(interval("10000/s"), Ok((100, 800)));
         assert_eq!(parsed("600/m", Some(100)).map(counting::Rate::burst), Ok(100));
         for text in ["", "50", "50/", "/s", "50/d", "50 / s", "-1/s", "1.5/s", "0/s", "10001/s", "99999999999/h"] {
