@@ -31,10 +31,10 @@ mod unproved;
 pub use client::{FileClient, KnownClient};
 pub use denial::{ClientFlaw, Denial, SessionFlaw};
 pub use session::{Extension, SessionSettings};
-pub use unproved::Withdrawn;
+pub use unproved::{WRONG_SIGNATURE, Withdrawn};
 
 use signature::{Attempt, Terms};
-use unproved::{Late, Unproved, Use, WRONG_SIGNATURE};
+use unproved::{Late, Unproved, Use};
 
 /// How claims are judged.
 #[derive(Clone, Debug)]

@@ -231,7 +231,7 @@ fn fits<'s>(algorithm: Algorithm, text: &[u8], sign: &[u8], secrets: impl Iterat
 
 /// What a signature demands besides that it fits.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Terms {
+pub struct Terms {
     /// When it is said to have been made.
     pub(super) made: Timestamp,
     /// What of it must not have been used before.
@@ -239,12 +239,7 @@ pub(super) struct Terms {
 }
 
 /// Judges all but whether it fits; `None` where no signature is looked at.
-pub(super) fn terms(
-    demand: Signing,
-    rule: &Signatures,
-    claims: &Claims<'_>,
-    now: Timestamp,
-) -> Result<Option<Terms>, Denial> {
+pub fn terms(demand: Signing, rule: &Signatures, claims: &Claims<'_>, now: Timestamp) -> Result<Option<Terms>, Denial> {
     let sign = match (demand, claims.sign) {
         (Signing::Never, _) | (Signing::WhenPresent, None) => return Ok(None),
         (Signing::Always, None) => return Err(Denial::SignMissing("sign")),
