@@ -37,10 +37,10 @@ pub use denial::{ClientFlaw, Denial, SessionFlaw};
 pub use limits::Excess;
 pub use lockout::LoginTry;
 pub use session::{Extension, SessionSettings};
-pub use unproved::Withdrawn;
+pub use unproved::{WRONG_SIGNATURE, Withdrawn};
 
 use signature::{Attempt, Terms};
-use unproved::{Late, Unproved, Use, WRONG_SIGNATURE};
+use unproved::{Late, Unproved, Use};
 
 /// How claims are judged.
 #[derive(Clone, Debug)]

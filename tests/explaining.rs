@@ -8,7 +8,7 @@ use bytes::Bytes;
 use support::backend::FakeBackend;
 use support::gate::Gate;
 use ticketgate::config::{self, Overrides};
-use ticketgate::gate::explain::Explanation;
+use ticketgate::gate::explain::{Aid, Explanation};
 use ticketgate::request::head::Head;
 
 const YAML: &str = r#"
@@ -132,7 +132,11 @@ async fn explain_and_the_gate_agree() {
             head += &format!("Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n", form.len());
         }
         head += "\r\n";
-        let explanation = settings.gate.explain(Head::parse(Bytes::from(head.clone()), &settings.server.methods), form);
+        let explanation = settings.gate.explain(
+            Head::parse(Bytes::from(head.clone()), &settings.server.methods),
+            form.map(str::as_bytes),
+            &Aid::default(),
+        );
         let mut connection = gate.connect().await;
         connection.send((head + form.unwrap_or_default()).as_bytes()).await;
         let reply = connection.reply_to(line.split(' ').next().unwrap_or_default()).await.expect("a reply");

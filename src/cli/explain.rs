@@ -3,16 +3,18 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use anyhow::{anyhow, bail};
+use anyhow::{Context, anyhow, bail};
 use clap::Args;
 
 use crate::cli::output::{say, say_json};
 use crate::cli::{Failure, load};
+use crate::clock::Clock;
 use crate::config::{Overrides, Settings};
-use crate::gate::explain::{Explanation, Refused, Shown};
+use crate::gate::explain::{Aid, Explanation, Refused, Shown, SignedShown};
 use crate::policy::endpoint::Endpoint;
 use crate::request::Unreadable;
 use crate::request::head::Head;
+use crate::secret::Secret;
 
 /// Arguments of `explain`.
 #[derive(Args, Debug)]
@@ -26,6 +28,18 @@ pub struct ExplainArgs {
     /// The request's form, as in 'a=1&b=2'
     #[arg(long)]
     form: Option<String>,
+    /// The request's body, or @FILE that holds it
+    #[arg(long, value_name = "TEXT|@FILE", conflicts_with = "form")]
+    body: Option<String>,
+    /// The client that signs, where the request does not say so
+    #[arg(long, value_name = "ID")]
+    client: Option<String>,
+    /// The client's secret, where it does not stand in the configuration; tells whether the signature fits
+    #[arg(long, env = "TICKETGATE_CLIENT_SECRET", hide_env_values = true)]
+    secret: Option<String>,
+    /// What the client signed, or @FILE that holds it; tells where it first differs from what should be signed
+    #[arg(long, value_name = "TEXT|@FILE")]
+    canonical: Option<String>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -38,14 +52,22 @@ pub struct ExplainArgs {
 /// Prints the explanation.
 pub fn run(args: &ExplainArgs) -> Result<(), Failure> {
     let settings = load(&args.config, &Overrides::default())?.settings;
-    let form = args.form.as_deref();
+    let body = args.body.as_deref().map(text_or_file).transpose()?;
+    let canonical = args.canonical.as_deref().map(text_or_file).transpose()?;
+    let content = args.form.as_deref().map(Content::Form).or(body.as_deref().map(Content::Other));
     let head =
-        head(&args.method, &args.target, &args.headers, form).map_err(|wrong| Failure::Usage(wrong.to_string()))?;
+        head(&args.method, &args.target, &args.headers, content).map_err(|wrong| Failure::Usage(wrong.to_string()))?;
+    let aid = Aid {
+        client: args.client.as_deref(),
+        secret: args.secret.as_ref().map(Secret::new),
+        canonical: canonical.as_deref(),
+        now: Clock::system().now(),
+    };
     let head = match head.len() > settings.server.header {
         true => Err(Unreadable::HeaderTooLarge(settings.server.header)),
         false => Head::parse(head.into(), &settings.server.methods),
     };
-    let explanation = settings.gate.explain(head, form);
+    let explanation = settings.gate.explain(head, content.map(Content::bytes), &aid);
     if args.json {
         return Ok(say_json(&serde_json::to_value(&explanation)?)?);
     }
@@ -59,24 +81,52 @@ pub(super) fn endpoint(
     target: &str,
     form: Option<&str>,
 ) -> anyhow::Result<Option<Endpoint>> {
-    let head = Head::parse(head(method, target, &[], form)?.into(), &settings.server.methods);
-    let inbound = settings.gate.read_offline(head, form)?;
+    let content = form.map(Content::Form);
+    let head = Head::parse(head(method, target, &[], content)?.into(), &settings.server.methods);
+    let inbound = settings.gate.read_offline(head, content.map(Content::bytes))?;
     let decided =
         settings.gate.decide(&inbound).map_err(|refusal| anyhow!("{}: {}", refusal.reason.name(), refusal.detail))?;
     Ok(decided.endpoint)
 }
 
+/// What a request carries.
+#[derive(Clone, Copy)]
+enum Content<'a> {
+    Form(&'a str),
+    /// Of whatever type the headers say.
+    Other(&'a [u8]),
+}
+
+impl<'a> Content<'a> {
+    fn bytes(self) -> &'a [u8] {
+        match self {
+            Self::Form(form) => form.as_bytes(),
+            Self::Other(body) => body,
+        }
+    }
+}
+
+/// A text as it stands, or what the file behind an `@` holds.
+fn text_or_file(argument: &str) -> anyhow::Result<Vec<u8>> {
+    match argument.strip_prefix('@') {
+        Some(path) => std::fs::read(path).with_context(|| format!("{path} cannot be read")),
+        None => Ok(argument.as_bytes().to_vec()),
+    }
+}
+
 /// The request's head as a client would send it: what was given, and what is needed besides.
-fn head(method: &str, target: &str, headers: &[String], form: Option<&str>) -> anyhow::Result<Vec<u8>> {
+fn head(method: &str, target: &str, headers: &[String], content: Option<Content<'_>>) -> anyhow::Result<Vec<u8>> {
     if let Some(odd) = headers.iter().find(|header| !header.contains(':')) {
         bail!("-H '{odd}': give 'NAME: VALUE'");
     }
     let mut lines = vec![format!("{method} {target} HTTP/1.1")];
     lines.extend_from_slice(headers);
     let mut needed = vec![("Host", "localhost".to_owned())];
-    if let Some(form) = form {
+    if let Some(Content::Form(_)) = content {
         needed.push(("Content-Type", "application/x-www-form-urlencoded".to_owned()));
-        needed.push(("Content-Length", form.len().to_string()));
+    }
+    if let Some(content) = content {
+        needed.push(("Content-Length", content.bytes().len().to_string()));
     }
     let names =
         |header: &String, name: &str| header.split(':').next().is_some_and(|found| found.eq_ignore_ascii_case(name));
@@ -114,7 +164,29 @@ fn written(explanation: &Explanation) -> Result<String, std::fmt::Error> {
     if let Some(Refused { reason, why }) = &explanation.refused {
         fact("refused", &format!("{reason}: {why}"))?;
     }
+    if let Some(signature) = &explanation.signature {
+        put_signature(&mut text, signature)?;
+    }
     Ok(text.trim_end().to_owned())
+}
+
+fn put_signature(text: &mut String, signature: &SignedShown) -> std::fmt::Result {
+    let SignedShown { demand, algorithm, canonical, fits, mistake, difference } = signature;
+    let mut fact = |label: &str, value: &str| writeln!(text, "  {label:12}{value}");
+    fact("signature", &format!("{demand}; {algorithm} over"))?;
+    for part in canonical {
+        fact("", &format!("{:11} {}", part.name, part.text))?;
+    }
+    if *algorithm == "md5" {
+        fact("", &format!("{:11} [the secret]", ""))?;
+    }
+    match (fits, mistake) {
+        (Some(true), _) => fact("sign", "fits")?,
+        (Some(false), Some(mistake)) => fact("sign", &format!("is wrong; it would fit if {mistake}"))?,
+        (Some(false), None) => fact("sign", "is wrong")?,
+        (None, _) => {}
+    }
+    difference.as_ref().map_or(Ok(()), |difference| fact("differs", difference))
 }
 
 fn line(shown: &Shown) -> String {
@@ -139,9 +211,9 @@ mod tests {
 
     #[test]
     fn a_head_is_completed_with_what_was_not_given() {
-        let text = |headers: &[&str], form| {
+        let text = |headers: &[&str], form: Option<&str>| {
             let headers: Vec<String> = headers.iter().map(ToString::to_string).collect();
-            head("POST", "/", &headers, form).map(|head| String::from_utf8(head).unwrap())
+            head("POST", "/", &headers, form.map(Content::Form)).map(|head| String::from_utf8(head).unwrap())
         };
         assert_eq!(text(&[], None).unwrap(), "POST / HTTP/1.1\r\nHost: localhost\r\n\r\n");
         let form = "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 3\r\n\r\n";

@@ -13,6 +13,13 @@ use crate::request::head::Head;
 use crate::request::php::{BodyKind, Params};
 use crate::request::reserved::Kind;
 use crate::request::{Inbound, Unreadable};
+use crate::verify::Denial;
+
+mod difference;
+mod mistakes;
+mod signed;
+
+pub use signed::{Aid, PartShown, SignedShown};
 
 /// How a request is read and what would become of it.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -35,6 +42,8 @@ pub struct Explanation {
     pub missing: Vec<&'static str>,
     /// Why it would be refused as it stands, as far as that can be told offline.
     pub refused: Option<Refused>,
+    /// Its signature, where one is asked for, given or looked into.
+    pub signature: Option<SignedShown>,
 }
 
 /// A value as PHP will see it.
@@ -65,27 +74,27 @@ impl From<Refusal> for Refused {
 
 impl Settings {
     /// Reads a request that was typed in, by the same steps as one that arrives. The head is everything up to the empty line.
-    pub fn read_offline(&self, head: Result<Head, Unreadable>, form: Option<&str>) -> Result<Inbound, Unreadable> {
+    pub fn read_offline(&self, head: Result<Head, Unreadable>, body: Option<&[u8]>) -> Result<Inbound, Unreadable> {
         let head = head?;
         let peer = Peer { ip: [127, 0, 0, 1].into(), local_port: 80, tls: false };
         let origin = self.reading.trusted.origin(&head, peer);
         let mut inbound = read::unread(head, origin, self.reading.lenient)?;
-        if let Some(form) = form {
+        if let Some(body) = body {
             if self.kind_of(&inbound) == BodyKind::Form {
                 let limit = self.reading.limits.form;
-                if form.len() as u64 > limit {
+                if body.len() as u64 > limit {
                     return Err(Unreadable::TooLarge(format!("the form is larger than {limit} bytes")));
                 }
-                inbound.form = Params::parse(form.as_bytes());
+                inbound.form = Params::parse(body);
             }
-            inbound.body = Body::Gathered(Bytes::copy_from_slice(form.as_bytes()));
+            inbound.body = Body::Gathered(Bytes::copy_from_slice(body));
         }
         Ok(inbound)
     }
 
     /// Explains it.
-    pub fn explain(&self, head: Result<Head, Unreadable>, form: Option<&str>) -> Explanation {
-        let mut inbound = match self.read_offline(head, form) {
+    pub fn explain(&self, head: Result<Head, Unreadable>, body: Option<&[u8]>, aid: &Aid<'_>) -> Explanation {
+        let mut inbound = match self.read_offline(head, body) {
             Ok(inbound) => inbound,
             Err(unreadable) => {
                 let refused = Some(Refusal::from(unreadable).into());
@@ -101,7 +110,20 @@ impl Settings {
         };
         let mut body = inbound.split_body();
         match self.decide_offline(&inbound, &mut body) {
-            Ok(decided) => explanation.decided(&decided, &Claims::of(&inbound, &self.credentials), self),
+            Ok(decided) => {
+                let claims = Claims::of(&inbound, &self.credentials);
+                explanation.decided(&decided, &claims, self);
+                let (signature, denial) = self.explain_signed((&inbound, &decided, &claims), aid);
+                explanation.signature = signature;
+                match denial {
+                    Some(Denial::SignMissing(what)) => explanation.missing.push(what),
+                    // Without its other credentials it would not get as far as that.
+                    Some(denial) if explanation.missing.is_empty() => {
+                        explanation.refused = explanation.refused.or(Some(Refusal::from(denial).into()));
+                    }
+                    _ => {}
+                }
+            }
             Err(refusal) => explanation.refused = Some(refusal.into()),
         }
         explanation

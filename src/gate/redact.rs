@@ -56,7 +56,7 @@ pub(super) fn tells_of_a_secret(name: &[u8]) -> bool {
 }
 
 /// A text without what follows the name of a token in it (`/news/list/user_token/…`).
-fn open_text<'a>(text: &'a str, reserved: &Reserved) -> Cow<'a, str> {
+pub(super) fn open_text<'a>(text: &'a str, reserved: &Reserved) -> Cow<'a, str> {
     match reserved.token_in(text.as_bytes()) {
         Some(end) => Cow::Owned(format!("{}{BLOT}", text.get(..end).unwrap_or_default())),
         None if text.contains('%') && reserved.token_in(&url_decode(text.as_bytes())).is_some() => Cow::Borrowed(BLOT),

@@ -52,21 +52,16 @@ pub(super) async fn exchange(
     let patience = expected.patience;
     let mut alarm = pin!(sleep(patience));
     let mut heard = false;
-    let mut reply = None;
     poll_fn(|context| {
         let progress = match sending.advance(connection, context) {
             Ok(progress) => progress,
             Err(unreadable) => return Poll::Ready(Err(Broken::Fault(unreadable.into()))),
         };
-        if reply.is_none()
+        // While the request may yet be refused, nothing that answers it is even read.
+        if !sending.is_owed()
             && let Poll::Ready(head) = poll_head(connection, expected, &mut heard, context)
         {
-            reply = Some(head);
-        }
-        if !sending.is_owed()
-            && let Some(reply) = reply.take()
-        {
-            return Poll::Ready(reply);
+            return Poll::Ready(head);
         }
         if progress == Progress::Starved {
             return Poll::Pending;

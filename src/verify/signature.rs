@@ -72,73 +72,99 @@ impl<'a> Message<'a> {
     /// What is signed: for `md5` without the secret that follows, for `hmac-sha256` without the last line where the body's hash
     /// is not known.
     pub fn text(&self, algorithm: Algorithm) -> Vec<u8> {
-        match algorithm {
-            Algorithm::HmacSha256 => {
-                let mut lines = self.lines(Cow::Borrowed).join(&b'\n');
-                lines.push(b'\n');
-                lines.extend(self.request.body.map(hex::encode).unwrap_or_default().into_bytes());
-                lines
-            }
-            Algorithm::Md5 => self.pieces(Cow::Borrowed).concat(),
-        }
+        self.parts(algorithm, Cow::Borrowed)
+            .iter()
+            .map(|part| &*part.text)
+            .collect::<Vec<_>>()
+            .join(separator(algorithm))
     }
 
-    /// The same for people who may not see tokens: `is_secret` says of a parameter whether its value is one.
-    pub fn shown(&self, algorithm: Algorithm, is_secret: &dyn Fn(&[u8]) -> bool) -> String {
-        let redact = |pair: &'a [u8]| match split_pair(pair) {
-            (name, Some(value)) if is_secret(&folded(name)) => Cow::Owned([name, b"=", &blot(value)].concat()),
-            _ => Cow::Borrowed(pair),
-        };
-        match algorithm {
-            Algorithm::HmacSha256 => {
-                let mut lines = self.lines(redact);
-                let token = blot(self.user_token);
-                if let Some(last) = lines.last_mut() {
-                    *last = Cow::Owned(token);
-                }
-                lines.push(Cow::Owned(self.request.body.map(hex::encode).unwrap_or_default().into_bytes()));
-                lines.iter().map(|line| line.escape_ascii().to_string()).collect::<Vec<_>>().join("\n")
-            }
-            Algorithm::Md5 => {
-                let mut pieces = self.pieces(redact);
-                let token = blot(self.token());
-                if let Some(last) = pieces.last_mut() {
-                    *last = Cow::Owned(token);
-                }
-                pieces.concat().escape_ascii().to_string()
-            }
+    /// Its parts in order, each with its name, as `redact` would have path and pairs of the query shown, and without tokens.
+    pub fn shown(&self, algorithm: Algorithm, redact: impl Fn(&'a str) -> Cow<'a, str>) -> Vec<Part<'a>> {
+        let mut parts = self.parts(algorithm, redact);
+        for part in parts.iter_mut().filter(|part| part.name.ends_with("_token") && !part.text.is_empty()) {
+            part.text = format!("[{} bytes, redacted]", part.text.len()).into_bytes().into();
         }
+        parts
     }
 
-    /// The lines before the body's.
-    fn lines(&self, pair: impl Fn(&'a [u8]) -> Cow<'a, [u8]>) -> Vec<Cow<'a, [u8]>> {
-        let mut pairs: Vec<&[u8]> = self.pairs().filter(|pair| !pair.is_empty()).collect();
-        pairs.sort_unstable();
-        let pairs: Vec<_> = pairs.into_iter().map(pair).collect();
+    /// The parts of the text: lines for `hmac-sha256`, pieces for `md5`.
+    pub fn parts(&self, algorithm: Algorithm, redact: impl Fn(&'a str) -> Cow<'a, str>) -> Vec<Part<'a>> {
         let request = self.request;
-        let query = Cow::Owned(pairs.join(&b'&'));
-        let method = request.method.as_bytes();
-        let rest = [self.timestamp, self.nonce, self.user_token].map(Cow::Borrowed);
-        [method.into(), request.path.as_bytes().into(), query].into_iter().chain(rest).collect()
+        let path = bytes_of(redact(request.path));
+        let timestamp = Part::new("timestamp", self.timestamp);
+        match algorithm {
+            Algorithm::HmacSha256 => vec![
+                Part::new("method", request.method.as_bytes()),
+                Part::new("path", path),
+                Part::new("query", self.sorted(redact)),
+                timestamp,
+                Part::new("nonce", self.nonce),
+                Part::new("user_token", self.user_token),
+                Part::new("body", request.body.map(hex::encode).unwrap_or_default().into_bytes()),
+            ],
+            Algorithm::Md5 => {
+                let token = if self.user_token.is_empty() { "api_token" } else { "user_token" };
+                let value = if self.user_token.is_empty() { self.api_token } else { self.user_token };
+                vec![
+                    Part::new("path", path),
+                    Part::new("query", self.marked(redact)),
+                    timestamp,
+                    Part::new(token, value),
+                ]
+            }
+        }
     }
 
-    /// Path and query, timestamp, token.
-    fn pieces(&self, pair: impl Fn(&'a [u8]) -> Cow<'a, [u8]>) -> Vec<Cow<'a, [u8]>> {
-        let pairs: Vec<_> = self.pairs().map(pair).collect();
-        let query = pairs.join(&b'&');
-        let mark: &[u8] = if query.is_empty() { b"" } else { b"?" };
-        vec![self.request.path.as_bytes().into(), mark.into(), query.into(), self.timestamp.into(), self.token().into()]
+    /// The query's pairs, sorted bytewise.
+    fn sorted(&self, redact: impl Fn(&'a str) -> Cow<'a, str>) -> Vec<u8> {
+        let mut pairs: Vec<&str> = self.pairs().filter(|pair| !pair.is_empty()).collect();
+        pairs.sort_unstable();
+        pairs.into_iter().map(redact).collect::<Vec<_>>().join("&").into_bytes()
     }
 
-    fn token(&self) -> &'a [u8] {
-        if self.user_token.is_empty() { self.api_token } else { self.user_token }
+    /// The query as it is, with its mark.
+    fn marked(&self, redact: impl Fn(&'a str) -> Cow<'a, str>) -> Vec<u8> {
+        let query = self.pairs().map(redact).collect::<Vec<_>>().join("&");
+        if query.is_empty() { Vec::new() } else { format!("?{query}").into_bytes() }
     }
 
     /// The query's pieces in their order, without the signature.
-    fn pairs(&self) -> impl Iterator<Item = &'a [u8]> {
+    fn pairs(&self) -> impl Iterator<Item = &'a str> {
         let sign = self.request.sign_name;
-        let pairs = self.request.query.as_bytes().split(|byte| *byte == b'&');
-        pairs.filter(move |pair| sign.is_none_or(|sign| folded(split_pair(pair).0) != sign))
+        let name = |pair: &str| fold_name(&url_decode(pair.split('=').next().unwrap_or_default().as_bytes()));
+        let is_sign = move |pair: &str| sign.is_some_and(|sign| name(pair).is_some_and(|(name, _)| name == sign));
+        self.request.query.split('&').filter(move |pair| !is_sign(pair))
+    }
+}
+
+/// A part of what is signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part<'a> {
+    /// What it is: `method`, `path`, `query`, `timestamp`, `nonce`, `user_token`, `api_token`, `body`.
+    pub name: &'static str,
+    /// As signed.
+    pub text: Cow<'a, [u8]>,
+}
+
+impl<'a> Part<'a> {
+    fn new(name: &'static str, text: impl Into<Cow<'a, [u8]>>) -> Self {
+        Self { name, text: text.into() }
+    }
+}
+
+fn bytes_of(text: Cow<'_, str>) -> Cow<'_, [u8]> {
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+        Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+    }
+}
+
+/// What stands between the parts.
+pub const fn separator(algorithm: Algorithm) -> &'static [u8] {
+    match algorithm {
+        Algorithm::HmacSha256 => b"\n",
+        Algorithm::Md5 => b"",
     }
 }
 
@@ -205,7 +231,7 @@ fn fits<'s>(algorithm: Algorithm, text: &[u8], sign: &[u8], secrets: impl Iterat
 
 /// What a signature demands besides that it fits.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Terms {
+pub struct Terms {
     /// When it is said to have been made.
     pub(super) made: Timestamp,
     /// What of it must not have been used before.
@@ -213,12 +239,7 @@ pub(super) struct Terms {
 }
 
 /// Judges all but whether it fits; `None` where no signature is looked at.
-pub(super) fn terms(
-    demand: Signing,
-    rule: &Signatures,
-    claims: &Claims<'_>,
-    now: Timestamp,
-) -> Result<Option<Terms>, Denial> {
+pub fn terms(demand: Signing, rule: &Signatures, claims: &Claims<'_>, now: Timestamp) -> Result<Option<Terms>, Denial> {
     let sign = match (demand, claims.sign) {
         (Signing::Never, _) | (Signing::WhenPresent, None) => return Ok(None),
         (Signing::Always, None) => return Err(Denial::SignMissing("sign")),
@@ -267,22 +288,6 @@ pub fn body_hash(body: &Body) -> Option<BodyHash> {
         Body::Gathered(bytes) => Some(Sha256::digest(bytes).into()),
         Body::Streaming(_) => None,
     }
-}
-
-fn split_pair(pair: &[u8]) -> (&[u8], Option<&[u8]>) {
-    match memchr::memchr(b'=', pair).and_then(|at| pair.split_at_checked(at)) {
-        Some((name, value)) => (name, value.get(1..)),
-        None => (pair, None),
-    }
-}
-
-/// A parameter's name as PHP folds it.
-fn folded(name: &[u8]) -> Vec<u8> {
-    fold_name(&url_decode(name)).map(|(name, _)| name).unwrap_or_default()
-}
-
-fn blot(value: &[u8]) -> Vec<u8> {
-    if value.is_empty() { Vec::new() } else { format!("[{} bytes, redacted]", value.len()).into_bytes() }
 }
 
 #[cfg(test)]

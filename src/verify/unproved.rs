@@ -16,7 +16,7 @@ use crate::verify::session::Extension;
 use crate::verify::signature::{Attempt, BodyHash, UPLOAD, body_hash};
 
 /// A signature that fits nothing.
-pub(super) const WRONG_SIGNATURE: Denial = Denial::SignRefused("the signature is wrong");
+pub const WRONG_SIGNATURE: Denial = Denial::SignRefused("the signature is wrong");
 
 /// Something that a client signed with, to be remembered so that it cannot be used again.
 #[derive(Debug)]

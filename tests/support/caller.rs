@@ -20,10 +20,10 @@ pub struct Session {
 #[derive(Clone, Debug)]
 pub struct Caller {
     address: String,
-    clock: Clock,
+    pub clock: Clock,
     zone: TimeZone,
-    id: String,
-    secret: String,
+    pub id: String,
+    pub secret: String,
     session: Option<Session>,
 }
 

@@ -41,7 +41,11 @@ pub struct Call {
 impl Call {
     /// GET of an endpoint `m/c/a`, signed now with a nonce that nobody else uses.
     pub fn get(gate: &Gate, id: &str, secret: &str, endpoint: &str) -> Self {
-        let caller: Caller = gate.client(id, secret);
+        Self::by(&gate.client(id, secret), endpoint)
+    }
+
+    /// The same by a program.
+    pub fn by(caller: &Caller, endpoint: &str) -> Self {
         let mut parts = endpoint.split('/');
         let mut part = || parts.next().expect("m/c/a");
         Self {
@@ -49,11 +53,11 @@ impl Call {
             method: "GET".to_owned(),
             path: "/index.php".to_owned(),
             query: format!("mod={}&ctl={}&act={}", part(), part(), part()),
-            client_id: id.to_owned(),
+            client_id: caller.id.clone(),
             api_token: caller.api_token(endpoint),
-            secret: secret.to_owned(),
+            secret: caller.secret.clone(),
             session: None,
-            timestamp: gate.clock.now().as_secs().to_string(),
+            timestamp: caller.clock.now().as_secs().to_string(),
             nonce: Some(format!("{:016x}", fastrand::u64(..))),
             content_type: String::new(),
             body: Vec::new(),
@@ -107,11 +111,12 @@ impl Call {
 
     /// The request, with that signature.
     pub fn request_with(&self, gate: &Gate, sign: &str) -> Request {
-        let mut target = format!("{}?{}", self.path, self.sent_query());
-        if !self.headers {
-            target = format!("{target}&sign={sign}");
-        }
-        let mut request = gate.request(&self.method, target.trim_end_matches('?'));
+        self.request_to(&gate.address, sign)
+    }
+
+    /// The request to an address, with that signature.
+    pub fn request_to(&self, address: &str, sign: &str) -> Request {
+        let mut request = Request::new(address, &self.method, &self.target(sign));
         if self.headers {
             for (name, value) in self.credentials() {
                 request = request.header(&format!("X-{}", name.replace('_', "-")), &value);
@@ -119,6 +124,12 @@ impl Call {
             request = request.header("X-Sign", sign);
         }
         if self.content_type.is_empty() { request } else { request.body(&self.content_type, self.body.clone()) }
+    }
+
+    /// Path and query, with that signature.
+    pub fn target(&self, sign: &str) -> String {
+        let target = format!("{}?{}", self.path, self.sent_query());
+        if self.headers { target.trim_end_matches('?').to_owned() } else { format!("{target}&sign={sign}") }
     }
 
     pub async fn send(&self, gate: &Gate) -> Reply {

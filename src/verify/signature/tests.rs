@@ -65,15 +65,17 @@ fn md5_takes_the_query_as_it_is_and_hmac_its_pairs_in_order() {
 
 #[test]
 fn what_is_shown_holds_no_token() {
-    let is_secret = |name: &[u8]| name == b"api_token" || name == b"user_token" || name == b"pwd";
-    let mut message = message("/p", "api%5Ftoken=AAAA&user.token=BBBB&pwd=CCCC&a=1&sign=DDDD");
-    (message.user_token, message.api_token) = (b"BBBB", b"AAAA");
+    let mut message = message("/p", "token=AAAA&a=1&sign=DDDD");
+    (message.user_token, message.api_token) = (b"BBBB", b"CCCC");
+    let redact = |piece| if piece == "token=AAAA" { Cow::Borrowed("token=[redacted]") } else { Cow::Borrowed(piece) };
     for algorithm in [Algorithm::HmacSha256, Algorithm::Md5] {
-        let shown = message.shown(algorithm, &is_secret);
+        let shown = message.shown(algorithm, redact);
+        let shown: Vec<_> = shown.iter().map(|part| part.text.escape_ascii().to_string()).collect();
+        let shown = shown.join(" ");
         assert!(!["AAAA", "BBBB", "CCCC", "DDDD"].iter().any(|token| shown.contains(token)), "{shown}");
-        assert!(shown.contains("a=1") && shown.contains("1795132800"), "{shown}");
+        assert!(shown.contains("a=1&token=[redacted]") || shown.contains("token=[redacted]&a=1"), "{shown}");
+        assert!(shown.contains("1795132800") && shown.contains("[4 bytes, redacted]"), "{shown}");
     }
-    assert_eq!(message.shown(Algorithm::HmacSha256, &is_secret).lines().count(), 7);
 }
 
 const NOW: Timestamp = Timestamp::from_millis(1_795_132_800_999);
