@@ -44,10 +44,15 @@ log: {level: error, access: true}
 {more}
 "#;
 
+/// 2026-11-20T12:00:00Z
+const NOON: u64 = 1_795_176_000;
+
 /// A gate of that configuration, with more of it, before a backend that records what comes.
 async fn gate_with(more: &str) -> (Gate, FakeBackend) {
     let backend = FakeBackend::start().await;
     let gate = Gate::with(SIGNED).upstream(&backend.url).put("store", "memory:").put("more", more).start().await;
+    // Far from midnight, where the dates of tokens change.
+    gate.move_to(NOON);
     (gate, backend)
 }
 

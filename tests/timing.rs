@@ -3,6 +3,8 @@
 //!
 //! Measured is the whole judgement over a store in memory, without sockets: on a network the differences that matter here drown.
 
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
+
 use std::hint::black_box;
 use std::pin::pin;
 use std::sync::Arc;
@@ -22,8 +24,10 @@ use ticketgate::secret::Secret;
 use ticketgate::store::record::{Algorithm, LiveSecret, Signing};
 use ticketgate::store::{self, ClientRecord, Location, Store};
 use ticketgate::verify::client_token::{Recipe, compute, date};
+use ticketgate::verify::limits::Excess;
 use ticketgate::verify::{
-    Case, ClientFlaw, DEFAULT_ALGORITHMS, Denial, FileClient, Refusal, SessionSettings, Settings, Verifier, signature,
+    Case, ClientFlaw, DEFAULT_ALGORITHMS, Denial, FileClient, Refusal, SessionSettings, Settings, Verifier, limits,
+    signature,
 };
 
 /// What the slowest refusal may cost more than the fastest. On an idle machine it is a few per cent; what leaving out one of the
@@ -93,7 +97,8 @@ fn settings() -> Settings {
         file_client("only-md5", &["s3cret-of-md5"], &[Algorithm::Md5]),
     ];
     let fold = Fold { case: true, ..Fold::default() };
-    Settings { clients, zone: TimeZone::UTC, skew: Duration::from_secs(300), session, fold }
+    let limits = limits::Settings::default();
+    Settings { clients, zone: TimeZone::UTC, skew: Duration::from_secs(300), session, limits, fold }
 }
 
 /// A rule for clients whose requests must be signed.
@@ -108,6 +113,7 @@ fn rule() -> Rule {
         signatures: Arc::new(Signatures { of_rule: Some(Signing::Always), ..Signatures::default() }),
         endpoint_is: None,
         opaque_body: false,
+        limit: None,
         max_body: None,
         response_timeout: None,
     }
@@ -170,7 +176,9 @@ impl Bench {
             ..Claims::default()
         };
         let request = signature::Request { method: "GET", path: "/index.php", ..signature::Request::default() };
-        let case = Case { decided: &decided, claims: &claims, ip: "127.0.0.1", user_agent: "", request };
+        let (address, excess) = ([127, 0, 0, 1].into(), Excess::refused());
+        let ip = "127.0.0.1";
+        let case = Case { decided: &decided, claims: &claims, address, ip, user_agent: "", request, excess: &excess };
         let mut body = Body::Empty;
         let judged = pin!(self.verifier.permit(black_box(&case), &mut body, &self.store, &self.clock));
         // Over memory there is nothing to wait for, so no runtime stands between the judgement and the stopwatch.

@@ -6,12 +6,12 @@ use crate::config::faults::Faults;
 use crate::config::file::File;
 use crate::config::file::rule::{self, EndpointIs};
 use crate::config::refusal::none_of;
-use crate::config::resolve::{all_of, endpoint, lasting, login, requirement, signature};
+use crate::config::resolve::{all_of, endpoint, lasting, limits, login, requirement, signature};
 use crate::config::values::TextOr;
 use crate::policy::Requirement;
 use crate::policy::endpoint::Endpoint;
 use crate::policy::pattern::{EndpointPattern, Glob};
-use crate::policy::rule::{Logout, Matcher, Rule, Signatures};
+use crate::policy::rule::{Limit, Logout, Matcher, Rule, Signatures};
 use crate::request::head::Methods;
 
 /// Methods that pass without being listed.
@@ -76,6 +76,7 @@ pub(super) fn default(require: rule::Requirement, context: &Context, faults: &mu
         login: None,
         logout: None,
         extend: true,
+        limit: None,
         signatures: Arc::clone(&context.signatures),
         endpoint_is: None,
         opaque_body: false,
@@ -93,6 +94,7 @@ fn one(rule: &rule::Rule, key: &str, context: &Context, faults: &mut Faults) -> 
     let signatures = signature::of_rule(rule, key, &context.signatures, faults);
     check_body(rule, key, context, faults);
     check_login(rule, key, context, faults);
+    let limit = limit(rule, key, faults);
     let response_timeout = rule.response_timeout.map(|span| lasting(faults, &format!("{key}.response_timeout"), span));
     Some(Rule {
         name: name(rule).into(),
@@ -101,6 +103,7 @@ fn one(rule: &rule::Rule, key: &str, context: &Context, faults: &mut Faults) -> 
         login: login.map(|login| login.map(Arc::new)).map_or(Some(None), |login| login.map(Some))?,
         logout: logout?,
         extend: rule.extend,
+        limit: limit?,
         signatures: signatures?,
         endpoint_is: endpoint_is?,
         opaque_body: rule.body.is_some(),
@@ -236,6 +239,16 @@ fn logout(rule: &rule::Rule, key: &str, faults: &mut Faults) -> Option<Option<Lo
         other => Err(none_of(other, &["this", "others", "all"])),
     };
     faults.take(&at, ends).map(Some)
+}
+
+/// Two rules may go by one name, so their place tells their limits apart.
+fn limit(rule: &rule::Rule, key: &str, faults: &mut Faults) -> Option<Option<Limit>> {
+    let at = format!("{key}.limit");
+    let rate = limits::optional(rule.limit.as_ref(), &at, faults)?;
+    if rate.is_some() && rule.require == Some(rule::Requirement::Deny) {
+        faults.add(&at, "the rule denies, so there is nothing to limit");
+    }
+    Some(rate.map(|rate| Limit { name: format!("{key} {}", name(rule)).into(), rate }))
 }
 
 fn check_body(rule: &rule::Rule, key: &str, context: &Context, faults: &mut Faults) {
