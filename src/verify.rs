@@ -167,7 +167,7 @@ impl Case<'_> {
 /// Judges claims.
 #[derive(Debug)]
 pub struct Verifier {
-    clients: HashMap<ClientId, KnownClient>,
+    clients: HashMap<ClientId, KnownClient<'static>>,
     calendars: client::Calendars,
     session: SessionSettings,
     limits: limits::Settings,
@@ -255,7 +255,7 @@ impl Verifier {
         let mut caller = prechecked.and_then(|()| self.judge_caller(case, None, now));
         // An unknown client is looked for in the store. So that nobody can tell the two by the time they take, a refused one is as
         // well; whatever the store says of it changes nothing.
-        let refused = matches!(caller, Err(Denial::ClientRefused(_)));
+        let refused = matches!(caller, Err(Denial::ClientRefused(_) | Denial::SignRefused(_)));
         if caller.is_ok() && require.needs_user() {
             caller = session::claimed(&self.session, case.claims).and(caller);
         }
@@ -308,9 +308,9 @@ impl Verifier {
     /// Judges who calls and what it signed against what the store knows. Pure.
     ///
     /// An unknown client is judged as well, against a secret that nobody has, signature and all. So unknown client, wrong token
-    /// and right token with a wrong signature cost the same computations. Not the same is a client with two live secrets, which
-    /// costs twice as much, and a signature over a body that is still to come: nobody is asked for one in vain, so it is judged
-    /// for a right token alone.
+    /// and right token with a wrong signature cost the same computations, however many secrets and algorithms a client has. Not
+    /// the same is a signature over a body that is still to come: nobody is asked for one in vain, so it is judged for a right
+    /// token alone.
     fn judge_caller(&self, case: &Case<'_>, stored: Option<&ClientRecord>, now: Timestamp) -> Result<Caller, Denial> {
         if !case.decided.rule.require.needs_client() {
             return Ok(Caller { client: None, secret: None, signed: Signed::Not });
@@ -324,7 +324,7 @@ impl Verifier {
         let secrets = known.unwrap_or(&nobody).live_secrets(now);
         let proved = known.unwrap_or(&nobody).proved(token, endpoint, &self.calendars, (now, &secrets)).cloned();
         let attempt = Attempt::of(case.request, case.claims);
-        let fits = attempt.as_ref().and_then(|attempt| attempt.fits(secrets.iter().map(Secret::expose)));
+        let fits = attempt.as_ref().and_then(|attempt| attempt.fits(KnownClient::tried(&secrets).map(Secret::expose)));
         let (client, id, secret) = match (known, claimed, proved) {
             (Some(client), Some(id), Some(secret)) if client.enabled => (client, id, secret),
             (Some(client), Some(_), None) if client.enabled => {
