@@ -9,6 +9,7 @@ use support::caller::{Caller, Session, mvc, session_of};
 use support::gate::{Gate, Setup};
 use support::http::{Reply, Request};
 use support::redis::RedisServer;
+use support::signing::Call;
 use ticketgate::clock::Clock;
 use tokio::task::JoinSet;
 
@@ -33,6 +34,7 @@ rules:
   - {endpoint: sms/code/send, require: user, limit: {rate: 2/h, burst: 2}}
   - {endpoint: sms/code/list, require: client, limit: {rate: 2/h, burst: 2}}
   - {path: "/public/*", require: public, limit: {rate: 2/h, burst: 2}}
+  - {endpoint: pay, require: client, signature: always}
   - {endpoint: news, require: client}
   - {endpoint: user, require: user}
 "#;
@@ -296,6 +298,21 @@ async fn wrong_client_tokens_lock_their_address_and_nothing_is_told_about_right_
     case.gate.clock.advance(wait);
     news("203.0.113.7", "ios", "s3cret").await.assert_passed();
     news("203.0.113.7", "ios", "guess").await.assert_refused(401, "client_refused");
+}
+
+#[tokio::test]
+async fn wrong_signatures_lock_as_wrong_tokens_do_also_at_the_end_of_a_long_body() {
+    let case = Case::with("limits: {failed_tokens: {tries: 3, within: 1m, lock: 5m}}").await;
+    let call = || Call::get(&case.gate, "ios", "s3cret", "pay/order/make");
+    let upload = call().posting("application/octet-stream", vec![b'x'; 3 << 20]);
+    from("203.0.113.7", call().request(&case.gate)).await.assert_passed();
+    for forged in [call(), upload.clone(), call()] {
+        let request = forged.request_with(&case.gate, &"0".repeat(64));
+        from("203.0.113.7", request).await.assert_refused(401, "sign_refused");
+    }
+    told(&from("203.0.113.7", call().request(&case.gate)).await, "locked");
+    told(&from("203.0.113.7", case.ios().get("pay/order/make")).await, "locked");
+    from("203.0.113.8", upload.request(&case.gate)).await.assert_passed();
 }
 
 #[tokio::test]
