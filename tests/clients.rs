@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use support::apps::{MVC, Site};
 
-/// Runs a client's own tests, over the vectors and against a gate whose tokens are sealed.
+/// Runs a client's own tests, over the vectors and against a gate whose tokens are sealed, and that looks at signatures.
 async fn prove(interpreter: &str, test: &str) {
     let mut probe = Command::new(interpreter);
     probe.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -14,7 +14,8 @@ async fn prove(interpreter: &str, test: &str) {
         eprintln!("{test}: SKIPPED, no {interpreter}");
         return;
     }
-    let site = Site::of("mvc", &format!("session: {{sealed: true}}\n{MVC}")).await;
+    let site =
+        Site::of("mvc", &format!("session: {{sealed: true}}\nsignature: {{require: when_present}}\n{MVC}")).await;
     let output = Command::new(interpreter)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .args([test, "tests/vectors.json", &format!("http://{}", site.gate.address)])

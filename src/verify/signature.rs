@@ -116,9 +116,9 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// The query's pairs, sorted bytewise.
+    /// The query's pairs, sorted bytewise; what stands between `&&` is none.
     fn sorted(&self, redact: impl Fn(&'a str) -> Cow<'a, str>) -> Vec<u8> {
-        let mut pairs: Vec<&str> = self.pairs().collect();
+        let mut pairs: Vec<&str> = self.pairs().filter(|pair| !pair.is_empty()).collect();
         pairs.sort_unstable();
         pairs.into_iter().map(redact).collect::<Vec<_>>().join("&").into_bytes()
     }
