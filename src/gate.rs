@@ -23,7 +23,7 @@ use crate::request::{Inbound, Unreadable};
 use crate::store::Store;
 use crate::telemetry::AccessLog;
 use crate::upstream::{self, Interim, Upstream};
-use crate::verify::{self, Case, Permit, Verifier, signature};
+use crate::verify::{self, Case, Excess, Permit, Verifier, signature};
 
 pub mod explain;
 mod forward;
@@ -208,7 +208,7 @@ impl Gate {
         if !waits {
             self.read_rest(inbound, body, decided.rule).await?;
         }
-        let permit = self.permit(inbound, claims, &decided, body).await?;
+        let permit = self.permit((inbound, claims), &decided, body, note).await?;
         if waits {
             self.read_rest(inbound, body, decided.rule).await?;
         }
@@ -217,15 +217,24 @@ impl Gate {
 
     async fn permit(
         &self,
-        inbound: &Inbound,
-        claims: &Claims<'_>,
+        (inbound, claims): (&Inbound, &Claims<'_>),
         decided: &Decided<'_>,
         body: &mut body::Body,
+        note: &mut Note,
     ) -> Result<Permit, Refusal> {
-        let ip = inbound.origin.ip.to_string();
+        let (address, ip) = (inbound.origin.ip, inbound.origin.ip.to_string());
         let request = signed::request(inbound, &self.settings.credentials);
-        let case = Case { decided, claims, ip: &ip, user_agent: &inbound.user_agent(), request };
-        Ok(self.verifier.permit(&case, body, &self.store, &self.clock).await?)
+        let excess = match self.settings.mode {
+            Mode::Enforce => Excess::refused(),
+            Mode::Observe => Excess::observed(),
+        };
+        let user_agent = inbound.user_agent();
+        let case = Case { decided, claims, address, ip: &ip, user_agent: &user_agent, request, excess: &excess };
+        let permit = self.verifier.permit(&case, body, &self.store, &self.clock).await;
+        if let Some(denial) = excess.noted() {
+            note.observed(&denial.into());
+        }
+        Ok(permit?)
     }
 
     /// Whether `mode: observe` forwards what this refusal would stop. What cannot be read in one way only, and what is too

@@ -9,13 +9,19 @@ use crate::clock::{Clock, Timestamp};
 use crate::ids::{ClientId, SessionId, TokenHash, UserId};
 use crate::secret::Secret;
 
+mod alarm;
 mod codec;
+mod counters;
+pub mod counting;
 pub mod embedded;
+mod rate;
 pub mod record;
 pub mod redis;
 mod seal;
+pub mod turns;
 
 use codec::Codec;
+use counting::Local;
 use embedded::Embedded;
 use redis::Redis;
 
@@ -75,6 +81,13 @@ pub struct Question<'a> {
     pub client: Option<&'a ClientId>,
     /// A session to look up: the hashes it may stand under ([`Store::hashes`]), of which the first that is there counts.
     pub session: &'a [TokenHash],
+}
+
+impl Question<'_> {
+    /// Whether it asks for nothing.
+    pub const fn is_empty(&self) -> bool {
+        self.client.is_none() && self.session.is_empty()
+    }
 }
 
 /// What the store knows about a question.
@@ -164,6 +177,7 @@ pub struct Store {
     engine: Engine,
     codec: Arc<Codec>,
     clock: Clock,
+    local: Arc<Local>,
 }
 
 #[derive(Clone, Debug)]
@@ -186,7 +200,7 @@ impl Store {
                 Engine::Redis(Redis::new(url, Arc::clone(&codec), clock.clone(), settings.timeout)?)
             }
         };
-        Ok(Self { engine, codec, clock })
+        Ok(Self { engine, codec, clock, local: Arc::default() })
     }
 
     /// A handle for another worker: over a connection of its own, made when first needed, where there are connections.
@@ -196,7 +210,7 @@ impl Store {
             Engine::Embedded(embedded) => Engine::Embedded(embedded.clone()),
             Engine::Redis(redis) => Engine::Redis(redis.attach()),
         };
-        Self { engine, codec: Arc::clone(&self.codec), clock: self.clock.clone() }
+        Self { engine, codec: Arc::clone(&self.codec), clock: self.clock.clone(), local: Arc::clone(&self.local) }
     }
 
     /// The keyed hash that a token's session is written under.

@@ -4,6 +4,7 @@
 //! makes for a second question: whether it was used before.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,24 +13,29 @@ use jiff::tz::TimeZone;
 use crate::clock::{Clock, Timestamp};
 use crate::credentials::Claims;
 use crate::ids::{ClientId, SessionId, UserId};
-use crate::policy::Decided;
 use crate::policy::endpoint::Fold;
 use crate::policy::rule::Signatures;
+use crate::policy::{Decided, Requirement};
 use crate::request::Unreadable;
 use crate::request::body::Body;
 use crate::secret::Secret;
+use crate::store::counting::Tally;
 use crate::store::record::{Algorithm, ClientRecord};
 use crate::store::{Fault, Found, Live, Question, Records, Store};
 
 pub mod client;
 pub mod client_token;
 pub mod denial;
+pub mod limits;
+pub mod lockout;
 pub mod session;
 pub mod signature;
 mod unproved;
 
 pub use client::{FileClient, KnownClient};
 pub use denial::{ClientFlaw, Denial, SessionFlaw};
+pub use limits::Excess;
+pub use lockout::LoginTry;
 pub use session::{Extension, SessionSettings};
 pub use unproved::{WRONG_SIGNATURE, Withdrawn};
 
@@ -47,6 +53,8 @@ pub struct Settings {
     pub skew: Duration,
     /// `session`
     pub session: SessionSettings,
+    /// `limits`
+    pub limits: limits::Settings,
     /// `fold`: the endpoints of a client are patterns as in rules.
     pub fold: Fold,
 }
@@ -135,12 +143,16 @@ pub struct Case<'a> {
     pub decided: &'a Decided<'a>,
     /// What the caller says.
     pub claims: &'a Claims<'a>,
-    /// The caller's address, for sessions bound to it.
+    /// The caller's address, for limits.
+    pub address: IpAddr,
+    /// The same as text, for sessions bound to it.
     pub ip: &'a str,
     /// The caller's User-Agent, likewise.
     pub user_agent: &'a str,
     /// What of the request may be signed.
     pub request: signature::Request<'a>,
+    /// What becomes of it over a limit.
+    pub excess: &'a Excess,
 }
 
 impl Case<'_> {
@@ -155,9 +167,10 @@ impl Case<'_> {
 /// Judges claims.
 #[derive(Debug)]
 pub struct Verifier {
-    clients: HashMap<ClientId, KnownClient>,
+    clients: HashMap<ClientId, KnownClient<'static>>,
     calendars: client::Calendars,
     session: SessionSettings,
+    limits: limits::Settings,
     fold: Fold,
 }
 
@@ -170,7 +183,8 @@ impl Verifier {
         let clients = settings.clients.iter().map(|client| (client.id.clone(), KnownClient::of_file(client))).collect();
         let formats = settings.clients.iter().map(|client| client.date_format.as_str());
         let calendars = client::Calendars::new(&settings.zone, settings.skew, formats);
-        Self { clients, calendars, session: settings.session, fold: settings.fold }
+        let Settings { session, limits, fold, .. } = *settings;
+        Self { clients, calendars, session, limits, fold }
     }
 
     /// How sessions live.
@@ -178,8 +192,9 @@ impl Verifier {
         &self.session
     }
 
-    /// Asks the store what the rule needs and judges: client, then signature, then session, whose expiry is pushed forward where
-    /// that is due. A small body that was signed is asked for and gathered; a longer one gets its end checked.
+    /// Asks the store what the rule needs and judges: limits of the address, client, signature, session, limits of who they are. The
+    /// session's expiry is pushed forward where that is due. A small body that was signed is asked for and gathered; a longer one
+    /// gets its end checked.
     pub async fn permit(
         &self,
         case: &Case<'_>,
@@ -187,15 +202,11 @@ impl Verifier {
         store: &Store,
         clock: &Clock,
     ) -> Result<Permit, Refusal> {
-        self.precheck(case)?;
         let now = clock.now();
-        let (caller, found) = self.find(&case.with_body(body), store, now).await?;
-        let unproved = match caller.signed {
-            Signed::Not => None,
-            Signed::Right(used) => used.remember(store).await.map(|()| None)?,
-            Signed::Unproved(unproved) => unproved.settle(body, store, clock).await?,
-        };
-        let (permit, extension) = self.judge_user(case, (caller.client, caller.secret), found, now)?;
+        let proved = self.prove(case, body, store, clock).await;
+        case.excess.met(self.lock_out(case, store, &proved).await)?;
+        let Proved { permit, unproved, extension, .. } = proved?;
+        case.excess.met(store.take(&self.limits.of_identity(case, &permit.identity, store)).await)?;
         if let Some(unproved) = unproved {
             let late = unproved.check_at_end(body, store, clock, extension);
             return Ok(Permit { late: Some(late), ..permit });
@@ -209,36 +220,81 @@ impl Verifier {
         Ok(permit)
     }
 
-    /// Who calls, and the session that it claims, in one question at most.
-    async fn find(&self, case: &Case<'_>, store: &Store, now: Timestamp) -> Result<(Caller, Option<Found>), Refusal> {
+    /// Client, signature and session.
+    async fn prove(&self, case: &Case<'_>, body: &mut Body, store: &Store, clock: &Clock) -> Result<Proved, Refusal> {
+        let now = clock.now();
+        let (caller, found, locked) = self.find(&case.with_body(body), store, now).await?;
+        let unproved = match caller.signed {
+            Signed::Not => None,
+            Signed::Right(used) => used.remember(store).await.map(|()| None)?,
+            Signed::Unproved(unproved) => unproved.settle(body, store, clock).await?,
+        };
+        let (permit, extension) = self.judge_user(case, (caller.client, caller.secret), found, now)?;
+        Ok(Proved { permit, unproved, extension, locked })
+    }
+
+    /// Who calls, the session that it claims, and for how long its address is locked, in one question at most.
+    async fn find(
+        &self,
+        case: &Case<'_>,
+        store: &Store,
+        now: Timestamp,
+    ) -> Result<(Caller, Option<Found>, Option<Duration>), Refusal> {
         let require = case.decided.rule.require;
         let claimed = claimed_client(case.claims).filter(|_| require.needs_client());
         let of_file = claimed.as_ref().is_some_and(|id| self.clients.contains_key(id));
-        if require.needs_client() && !of_file {
-            let records = ask(case, claimed.as_ref(), store).await?;
+        let prechecked = self.precheck(case);
+        if prechecked.is_ok() && require.needs_client() && !of_file {
+            let (records, locked) = self.ask(case, claimed.as_ref(), true, store).await?;
+            let records = records?;
             let caller = self.judge_caller(case, records.client.as_ref(), now)?;
-            return Ok((caller, records.session));
+            return Ok((caller, records.session, locked));
         }
         // A store that is away is no reason to say anything else of a client of the file that does not prove itself, or of a
         // session that is not even claimed.
-        let caller = self.judge_caller(case, None, now);
-        if matches!(caller, Err(Denial::ClientRefused(_))) {
-            // An unknown client is looked for in the store. So that nobody can tell the two by the time they take, this one is as
-            // well; whatever the store says of it changes nothing.
-            let _ = ask(case, claimed.as_ref(), store).await;
+        let mut caller = prechecked.and_then(|()| self.judge_caller(case, None, now));
+        // An unknown client is looked for in the store. So that nobody can tell the two by the time they take, a refused one is as
+        // well; whatever the store says of it changes nothing.
+        let refused = matches!(caller, Err(Denial::ClientRefused(_) | Denial::SignRefused(_)));
+        if caller.is_ok() && require.needs_user() {
+            caller = session::claimed(&self.session, case.claims).and(caller);
         }
-        let caller = caller?;
-        if require.needs_user() {
-            session::claimed(&self.session, case.claims)?;
-        }
-        Ok((caller, ask(case, None, store).await?.session))
+        let hopeful = caller.is_ok() || refused;
+        let (records, locked) = self.ask(case, claimed.as_ref().filter(|_| refused), hopeful, store).await?;
+        Ok((caller?, records?.session, locked))
+    }
+
+    /// One question: about a registered client, and the session that the rule needs, unless nothing can come of them. What counts
+    /// for the address is counted along with it.
+    async fn ask(
+        &self,
+        case: &Case<'_>,
+        client: Option<&ClientId>,
+        hopeful: bool,
+        store: &Store,
+    ) -> Result<(Result<Records, Fault>, Option<Duration>), Denial> {
+        let require = case.decided.rule.require;
+        let user_token = case.claims.user_token.filter(|_| hopeful && require.needs_user());
+        let session = user_token.map(|token| store.hashes(token)).unwrap_or_default();
+        // Where a user is needed, only who is refused will be looked for among the locked.
+        let lockout = self.limits.failed_tokens.as_ref().filter(|_| hopeful && require == Requirement::Client);
+        let lock = match lockout {
+            Some(lockout) if client.is_some() || store.is_alarmed().await => {
+                Some((limits::failed_tokens_of(case.address, store), lockout))
+            }
+            _ => None,
+        };
+        let tally = Tally { counts: &self.limits.of_address(case, store), lock };
+        let (records, counted) = store.ask_counting(Question { client, session: &session }, &tally).await;
+        case.excess.met(counted.over)?;
+        Ok((records, counted.locked))
     }
 
     /// What can be refused without asking anybody.
     fn precheck(&self, case: &Case<'_>) -> Result<(), Denial> {
         let (decided, claims) = (case.decided, case.claims);
         let require = decided.rule.require;
-        if require == crate::policy::Requirement::Deny {
+        if require == Requirement::Deny {
             return Err(Denial::Denied("the rule says deny"));
         }
         if require.needs_client() {
@@ -252,9 +308,9 @@ impl Verifier {
     /// Judges who calls and what it signed against what the store knows. Pure.
     ///
     /// An unknown client is judged as well, against a secret that nobody has, signature and all. So unknown client, wrong token
-    /// and right token with a wrong signature cost the same computations. Not the same is a client with two live secrets, which
-    /// costs twice as much, and a signature over a body that is still to come: nobody is asked for one in vain, so it is judged
-    /// for a right token alone.
+    /// and right token with a wrong signature cost the same computations, however many secrets and algorithms a client has. Not
+    /// the same is a signature over a body that is still to come: nobody is asked for one in vain, so it is judged for a right
+    /// token alone.
     fn judge_caller(&self, case: &Case<'_>, stored: Option<&ClientRecord>, now: Timestamp) -> Result<Caller, Denial> {
         if !case.decided.rule.require.needs_client() {
             return Ok(Caller { client: None, secret: None, signed: Signed::Not });
@@ -268,7 +324,7 @@ impl Verifier {
         let secrets = known.unwrap_or(&nobody).live_secrets(now);
         let proved = known.unwrap_or(&nobody).proved(token, endpoint, &self.calendars, (now, &secrets)).cloned();
         let attempt = Attempt::of(case.request, case.claims);
-        let fits = attempt.as_ref().and_then(|attempt| attempt.fits(secrets.iter().map(Secret::expose)));
+        let fits = attempt.as_ref().and_then(|attempt| attempt.fits(KnownClient::tried(&secrets).map(Secret::expose)));
         let (client, id, secret) = match (known, claimed, proved) {
             (Some(client), Some(id), Some(secret)) if client.enabled => (client, id, secret),
             (Some(client), Some(_), None) if client.enabled => {
@@ -308,6 +364,16 @@ impl Verifier {
     }
 }
 
+/// A caller who may pass, but for limits.
+#[derive(Debug)]
+struct Proved {
+    permit: Permit,
+    unproved: Option<Unproved>,
+    extension: Option<Extension>,
+    /// The address is locked for so much longer, as far as that was looked for.
+    locked: Option<Duration>,
+}
+
 /// Who calls, and what is known of its signature.
 #[derive(Debug)]
 struct Caller {
@@ -343,17 +409,6 @@ fn signed(
         }
         (Some(false), _) | (None, None) => Err(WRONG_SIGNATURE),
     }
-}
-
-/// One question: about a registered client, and the session that the rule needs.
-async fn ask(case: &Case<'_>, client: Option<&ClientId>, store: &Store) -> Result<Records, Fault> {
-    let user_token = case.claims.user_token.filter(|_| case.decided.rule.require.needs_user());
-    let session = user_token.map(|token| store.hashes(token)).unwrap_or_default();
-    let question = Question { client, session: &session };
-    if question.client.is_none() && question.session.is_empty() {
-        return Ok(Records::default());
-    }
-    store.ask(question).await
 }
 
 fn claimed_client(claims: &Claims<'_>) -> Option<ClientId> {

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use support::apps::{MVC, Site};
 
-/// Runs a client's own tests, over the vectors and against a gate whose tokens are sealed, and that looks at signatures.
+/// Runs a client's own tests, over the vectors and against a gate that seals tokens and checks signatures.
 async fn prove(interpreter: &str, test: &str) {
     let mut probe = Command::new(interpreter);
     probe.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());

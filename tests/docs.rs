@@ -2,9 +2,9 @@
 
 use std::fs;
 
-/// Files of tests that stand in the documentation before they stand here: limits, reference clients, timing, the
-/// prepend file. Each comes with its feature, and then its rows name single tests.
-const COMING: [&str; 4] = ["tests/limits.rs", "tests/clients.rs", "tests/timing.rs", "tests/prepend.rs"];
+/// Files of tests that stand in the documentation before they stand here. Each comes with its feature, and then its rows name
+/// single tests.
+const COMING: [&str; 2] = ["tests/limits.rs", "tests/timing.rs"];
 
 fn manual() -> String {
     fs::read_to_string("docs/security.md").unwrap_or_default()

@@ -155,3 +155,14 @@ async fn the_request_id_is_the_gates_own_and_the_same_everywhere() {
     let seen = case.backend.last().to_lowercase();
     assert!(seen.contains(&format!("x-request-id: {}", id.to_lowercase())) && !seen.contains("forged"), "{seen}");
 }
+
+#[tokio::test]
+async fn what_cannot_be_read_is_named_in_every_language() {
+    let case = Case::new("").await;
+    for (language, chinese) in [("en", false), ("zh-CN", true)] {
+        let reply = case.gate.get("/open/a?sign=hush&sign=hush").header("Accept-Language", language).await;
+        let text = reply.text();
+        assert!(text.contains("sign twice in query") && !text.contains("hush"), "{text}");
+        assert_eq!(text.contains("\\u8bf7"), chinese, "{text}");
+    }
+}

@@ -918,3 +918,25 @@ async fn of_two_sessions_under_one_token_the_one_under_the_first_key_counts() {
         assert_eq!(live.record.user, user_id("new"));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_is_found_under_the_first_of_its_hashes_that_is_there() {
+    on_every_store(async |bench| {
+        let nobody = bench.store.hash(b"nobody's");
+        let (older, newer) = (bench.log_in("t", "7").await, bench.log_in("u", "8").await);
+        for (session, found) in [
+            (&[nobody, older][..], older),
+            (&[older, nobody], older),
+            (&[newer, older], newer),
+            (&[nobody, nobody, older, newer], older),
+        ] {
+            let records = bench.store.ask(Question { session, ..Question::default() }).await.unwrap();
+            let Some(Found::Live(live)) = records.session else { panic!("{:?}", records.session) };
+            assert_eq!(live.hash, found);
+        }
+        bench.store.end(newer, Ending::Admin).await.unwrap();
+        let records = bench.store.ask(Question { session: &[newer, older], ..Question::default() }).await.unwrap();
+        assert!(matches!(records.session, Some(Found::Ended(Ending::Admin))), "an ended one counts as well");
+    })
+    .await;
+}

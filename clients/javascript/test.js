@@ -58,7 +58,7 @@ async function md5() {
 
 async function gate(base) {
   const login = `${base}/index.php?mod=user&ctl=auth&act=login`;
-  const info = `${base}/index.php?mod=user&ctl=info&act=get`;
+  const info = `${base}/index.php?mod=user&ctl=info&act=get&z=%20&&b=2&a=1&B`;
   const client = new Ticketgate("ios", "s3cret");
   for (const algorithm of ["hmac-sha256", "md5"]) {
     const form = "username=lilei&password=lilei123";

@@ -73,7 +73,8 @@ export class Ticketgate {
 
   /** The signature by HMAC-SHA256. `userToken` is empty where no user is logged in. */
   async sign(method, path, query, timestamp, nonce, userToken, body) {
-    const pairs = unsignedPairs(query).sort(); // in ASCII, JavaScript's order of texts is that of their bytes
+    const pairs = unsignedPairs(query).filter((pair) => pair !== ""); // what stands between `&&` is no pair
+    pairs.sort(); // in ASCII, JavaScript's order of texts is that of their bytes
     const bytes = typeof body === "string" ? utf8.encode(body) : body;
     const digest = hex(new Uint8Array(await subtle().digest("SHA-256", bytes)));
     const lines = [method, path, pairs.join("&"), timestamp, nonce, userToken, digest];

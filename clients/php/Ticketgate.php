@@ -86,7 +86,7 @@ class Ticketgate
     /** The signature by HMAC-SHA256. $userToken is empty where no user is logged in. */
     public function sign($method, $path, $query, $timestamp, $nonce, $userToken, $body)
     {
-        $pairs = self::unsigned($query);
+        $pairs = array_filter(self::unsigned($query), 'strlen'); // what stands between `&&` is no pair
         sort($pairs, SORT_STRING);
         $lines = array($method, $path, implode('&', $pairs), $timestamp, $nonce, $userToken, hash('sha256', $body));
         return hash_hmac('sha256', implode("\n", $lines), $this->clientSecret);

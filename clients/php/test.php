@@ -60,7 +60,7 @@ function vectors($file)
 function gate($base)
 {
     $login = "$base/index.php?mod=user&ctl=auth&act=login";
-    $info = "$base/index.php?mod=user&ctl=info&act=get";
+    $info = "$base/index.php?mod=user&ctl=info&act=get&z=%20&&b=2&a=1&B";
     $client = new Ticketgate('ios', 's3cret');
     foreach (array('hmac-sha256', 'md5') as $algorithm) {
         $form = 'username=lilei&password=lilei123';

@@ -81,7 +81,7 @@ def aes():
 
 def gate(base):
     login = f"{base}/index.php?mod=user&ctl=auth&act=login"
-    info = f"{base}/index.php?mod=user&ctl=info&act=get"
+    info = f"{base}/index.php?mod=user&ctl=info&act=get&z=%20&&b=2&a=1&B"
     client = Ticketgate("ios", "s3cret")
     for algorithm in ("hmac-sha256", "md5"):
         form = b"username=lilei&password=lilei123"

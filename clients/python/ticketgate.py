@@ -79,7 +79,7 @@ class Ticketgate:
 
     def sign(self, method, path, query, timestamp, nonce, user_token, body):
         """The signature by HMAC-SHA256. `user_token` is empty where no user is logged in."""
-        pairs = "&".join(sorted(_unsigned(query)))
+        pairs = "&".join(sorted(filter(None, _unsigned(query))))  # what stands between `&&` is no pair
         lines = (method, path, pairs, str(timestamp), nonce, user_token, hashlib.sha256(body).hexdigest())
         return hmac.new(self._secret, "\n".join(lines).encode(), "sha256").hexdigest()
 

@@ -78,7 +78,7 @@ field() { # NAME REPLY: a text of its JSON
 }
 
 gate() {
-  login="$1/index.php?mod=user&ctl=auth&act=login" info="$1/index.php?mod=user&ctl=info&act=get"
+  login="$1/index.php?mod=user&ctl=auth&act=login" info="$1/index.php?mod=user&ctl=info&act=get&z=%20&&b=2&a=1&B"
   TICKETGATE_CLIENT_ID=ios TICKETGATE_CLIENT_SECRET=s3cret TICKETGATE_ALGORITHM=md5
   for algorithm in hmac-sha256 md5; do
     form='username=lilei&password=lilei123'

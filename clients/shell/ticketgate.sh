@@ -74,7 +74,7 @@ ticketgate_sign() (
     @*) body=$(openssl dgst -sha256 -r <"${7#@}") || exit ;;
     *) body=$(printf %s "$7" | openssl dgst -sha256 -r) ;;
   esac
-  query=$(ticketgate__unsigned "$3" | LC_ALL=C sort | paste -s -d '&' -)
+  query=$(ticketgate__unsigned "$3" | sed '/^$/d' | LC_ALL=C sort | paste -s -d '&' -) # what stands between `&&` is no pair
   printf '%s\n%s\n%s\n%s\n%s\n%s\n%s' "$1" "$2" "$query" "$4" "$5" "$6" "$(printf %s "$body" | cut -c1-64)" |
     ticketgate__hmac "$(ticketgate__secret)"
 )

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::values::{OneOrMany, SecretText, Size, Span, Unbuilt};
 
 pub(crate) mod bounds;
+pub(crate) mod counts;
 pub(crate) mod routing;
 pub(crate) mod rule;
 pub(crate) mod sections;
@@ -170,18 +171,6 @@ pub(crate) enum Algorithm {
 
 /// Texts by name.
 pub(crate) type ByName<T> = BTreeMap<String, T>;
-
-/// What a tries limit counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Tries {
-    /// So many…
-    pub(crate) tries: u64,
-    /// …within this time…
-    pub(crate) within: Span,
-    /// …lock for so long.
-    pub(crate) lock: Span,
-}
 
 /// Sizes as they stand in defaults.
 pub(crate) const fn kib(kib: u64) -> Size {

@@ -19,6 +19,7 @@ use crate::{admin, gate, server, telemetry, verify};
 mod address;
 mod clients;
 mod endpoint;
+mod limits;
 mod login;
 mod reply;
 mod reserved;
@@ -118,11 +119,13 @@ fn verify(file: &File, faults: &mut Faults) -> Option<verify::Settings> {
         faults.add("time.skew", "must be 12h or less: with more, tokens of any day would do");
     }
     let session = session::settings(&file.session, faults);
+    let limits = limits::settings(&file.limits, faults);
     Some(verify::Settings {
         clients: clients?,
         zone: zone?,
         skew: file.time.skew.0,
         session: session?,
+        limits: limits?,
         fold: endpoint::fold(file),
     })
 }

@@ -27,6 +27,25 @@ pub(crate) fn about(file: &File, faults: &mut Faults) {
     admin_token(file, faults);
     unreachable_rules(&file.rules, !file.fold.is_empty(), faults);
     equal_tokens(&file.rules, faults);
+    nameless_logins(file, faults);
+}
+
+/// Without the user's name failed logins can be counted for addresses alone, and many users may share one.
+fn nameless_logins(file: &File, faults: &mut Faults) {
+    for (index, rule) in file.rules.iter().enumerate().filter(|_| file.limits.failed_logins.is_some()) {
+        let Some(login) = &rule.login else { continue };
+        let by_form = match &login.user_id {
+            Some(TextOr::Text(text)) => text.starts_with("form:"),
+            Some(TextOr::Map(map)) => map.from.as_ref().is_some_and(|from| from.starts_with("form:")),
+            None => false,
+        };
+        if login.user_name.is_none() && !by_form {
+            faults.warn(
+                &format!("rules[{index}].login"),
+                "names no user_name (form:FIELD): failed logins lock whole addresses, and users may share them",
+            );
+        }
+    }
 }
 
 /// Who may try as often as he likes should have much to try.

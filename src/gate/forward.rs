@@ -6,7 +6,7 @@ use http::{HeaderMap, Response};
 
 use crate::credentials::Claims;
 use crate::gate::note::Note;
-use crate::gate::{Gate, is_public, location, replies};
+use crate::gate::{Gate, Mode, is_public, location, replies};
 use crate::login::{self, Attempt, Desk, Pages, Watched, jar, judged};
 use crate::policy::login_rule::LoginRule;
 use crate::policy::rule::{Logout, Rule};
@@ -15,7 +15,7 @@ use crate::request::{Inbound, Unreadable, body};
 use crate::store::{Ending, Fault, Live};
 use crate::upstream::headers::{self, Context};
 use crate::upstream::{self, Outgoing, ResponseBody};
-use crate::verify::{Permit, Withdrawn};
+use crate::verify::{LoginTry, Permit, Withdrawn};
 
 /// A request that may pass, and everything that was decided about it.
 #[derive(Clone, Copy)]
@@ -44,7 +44,10 @@ impl Gate {
         body: body::Body,
         note: &mut Note,
     ) -> Result<Response<Body>, Refusal> {
-        let login = passage.rule.login.as_deref();
+        let login = match passage.rule.login.as_deref() {
+            Some(rule) => Some((rule, self.begin_login(passage, rule, note).await?)),
+            None => None,
+        };
         let held = self.holds(passage);
         let load = Load {
             permit: passage.permit,
@@ -59,7 +62,7 @@ impl Gate {
         };
         let response = self.send(passage.inbound, body, &load, note).await?;
         let mut response = match login {
-            Some(rule) => return self.watch_login((passage, &load), rule, response, note).await,
+            Some(login) => return self.watch_login((passage, &load), login, response, note).await,
             None => response,
         };
         if let Some(live) = passage.permit.session() {
@@ -117,7 +120,12 @@ impl Gate {
         note.upstream = Some(started.elapsed());
         match (load.permit.withdrawn(), response) {
             (None, response) => Ok(response?),
-            (Some(withdrawn), response) => self.withdraw(withdrawn, response, (inbound, load), note),
+            (Some(withdrawn), response) => {
+                if withdrawn.refusal.is_guess() {
+                    self.verifier.note_guess(inbound.origin.ip, &self.store).await;
+                }
+                self.withdraw(withdrawn, response, (inbound, load), note)
+            }
         }
     }
 
@@ -172,10 +180,29 @@ impl Gate {
         }
     }
 
+    /// Lets the login try, unless it is locked.
+    async fn begin_login(
+        &self,
+        passage: &Passage<'_>,
+        rule: &LoginRule,
+        note: &mut Note,
+    ) -> Result<Option<LoginTry<'_>>, Refusal> {
+        let inbound = passage.inbound;
+        let name = rule.user_name.as_ref().and_then(|field| judged::form_field(inbound, field));
+        match self.verifier.begin_login(&self.store, inbound.origin.ip, name.as_deref()).await {
+            Ok(begun) => Ok(begun),
+            Err(denial) if self.settings.mode == Mode::Observe => {
+                note.observed(&denial.into());
+                Ok(None)
+            }
+            Err(denial) => Err(denial.into()),
+        }
+    }
+
     async fn watch_login(
         &self,
         (passage, load): (&Passage<'_>, &Load<'_>),
-        rule: &LoginRule,
+        (rule, begun): (&LoginRule, Option<LoginTry<'_>>),
         response: Response<ResponseBody>,
         note: &mut Note,
     ) -> Result<Response<Body>, Refusal> {
@@ -201,7 +228,13 @@ impl Gate {
             sessions: self.verifier.session_settings(),
             patience: passage.rule.response_timeout.unwrap_or(self.settings.upstream.response_timeout),
         };
-        match login::watch(&desk, &attempt, response).await? {
+        let watched = login::watch(&desk, &attempt, response).await?;
+        match (begun, &watched) {
+            (Some(begun), Watched::Failed(_)) => begun.failed().await,
+            (Some(begun), _) => begun.succeeded().await,
+            (None, _) => {}
+        }
+        match watched {
             Watched::Failed(_) if rule.failed_envelope => {
                 Err(Refusal::new(Reason::LoginFailed, "the application refused the login"))
             }

@@ -74,10 +74,10 @@ impl Note {
         self.refusal = Some(refusal);
     }
 
-    /// It would have been.
+    /// It would have been; the first reason counts.
     pub(super) fn observed(&mut self, refusal: &Refusal) {
         self.verdict = Verdict::Observed;
-        self.refusal = Some(refusal.clone());
+        self.refusal.get_or_insert_with(|| refusal.clone());
     }
 
     /// What an answer of ours needs to know.

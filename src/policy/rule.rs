@@ -8,6 +8,7 @@ use crate::policy::endpoint::Endpoint;
 use crate::policy::login_rule::LoginRule;
 use crate::policy::pattern::{EndpointPattern, Glob};
 use crate::request::php::Params;
+use crate::store::counting::Rate;
 use crate::store::record::{Algorithm, Signing};
 
 /// One rule.
@@ -25,6 +26,8 @@ pub struct Rule {
     pub logout: Option<Logout>,
     /// Whether an accepted request pushes the session's expiry forward.
     pub extend: bool,
+    /// How often it may be used.
+    pub limit: Option<Limit>,
     /// What it demands of signatures.
     pub signatures: Arc<Signatures>,
     /// The endpoint it gives a path (`endpoint: {is: m/c/a}`).
@@ -35,6 +38,15 @@ pub struct Rule {
     pub max_body: Option<u64>,
     /// `response_timeout`.
     pub response_timeout: Option<Duration>,
+}
+
+/// A rule's own `limit`: counted for each user, else for each client, else for each address.
+#[derive(Clone, Debug)]
+pub struct Limit {
+    /// What tells it from other rules' limits.
+    pub name: Arc<str>,
+    /// How often.
+    pub rate: Rate,
 }
 
 /// What is demanded of signatures: `signature`, as a rule overrides it.

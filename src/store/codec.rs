@@ -4,6 +4,7 @@ use sha2::{Digest, Sha256};
 
 use crate::ids::{ClientId, TokenHash, UserId};
 
+use super::counting::Counter;
 use super::record::{ClientRecord, SessionRecord};
 use super::seal::Seal;
 use super::{Fault, Settings};
@@ -23,6 +24,31 @@ impl Codec {
     /// The keyed hash that a token's session is written under.
     pub(super) fn hash(&self, token: &[u8]) -> TokenHash {
         self.seal.hash(token)
+    }
+
+    /// The counter for somebody. Each part goes in with its length, so that no two lists of parts are the same bytes.
+    pub(super) fn counter(&self, who: &[&[u8]]) -> Counter {
+        let mut whole = b"counter".to_vec();
+        for part in who {
+            whole.extend((part.len() as u64).to_le_bytes());
+            whole.extend_from_slice(part);
+        }
+        Counter::of_hash(self.seal.hash(&whole))
+    }
+
+    /// Key of a rate.
+    pub(super) fn rate_key(&self, counter: Counter) -> String {
+        format!("{}rate:{}", self.prefix, counter.to_hex())
+    }
+
+    /// Key of failed tries.
+    pub(super) fn tries_key(&self, counter: Counter) -> String {
+        format!("{}tries:{}", self.prefix, counter.to_hex())
+    }
+
+    /// Key that is there while there may be locks.
+    pub(super) fn alarm_key(&self) -> String {
+        format!("{}tries:alarm", self.prefix)
     }
 
     /// The hashes that it may stand under, that one first.

@@ -1,5 +1,6 @@
 //! Clients as the judge knows them, from the configuration file or the store.
 
+use std::slice;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -16,6 +17,9 @@ use crate::verify::client_token::{Calendar, Claim, Recipe, proves};
 
 /// The date format that PHP's `date('Y-m-d')` gives.
 pub const DEFAULT_DATE_FORMAT: &str = "%Y-%m-%d";
+
+/// Live secrets that a client has at most: while it is being rotated.
+const MOST_SECRETS: usize = 2;
 
 /// A client of the configuration file.
 #[derive(Clone, Debug)]
@@ -38,38 +42,47 @@ pub struct FileClient {
 
 /// A client ready to be judged.
 #[derive(Clone, Debug)]
-pub struct KnownClient {
+pub struct KnownClient<'a> {
     /// Whether it may call at all.
     pub enabled: bool,
     /// Whether its requests must be signed, where that is its own affair.
     pub signature: Option<Signing>,
     secrets: Vec<LiveSecret>,
     algorithms: Vec<Algorithm>,
-    endpoints: Vec<EndpointPattern>,
+    endpoints: Endpoints<'a>,
     recipe: Recipe,
     date_format: String,
 }
 
-impl KnownClient {
+/// Endpoints that a client may call.
+#[derive(Clone, Debug)]
+enum Endpoints<'a> {
+    /// Of the file.
+    Compiled(Vec<EndpointPattern>),
+    /// Of the store. They are not compiled before the client has proved itself, or their number could be timed.
+    Written(&'a [String]),
+}
+
+impl<'a> KnownClient<'a> {
     pub(super) fn of_file(client: &Arc<FileClient>) -> Self {
         Self {
             enabled: true,
             signature: client.signature,
             secrets: client.secrets.clone(),
             algorithms: client.algorithms.clone(),
-            endpoints: patterns(&client.endpoints),
+            endpoints: Endpoints::Compiled(patterns(&client.endpoints).collect()),
             recipe: client.token.clone(),
             date_format: client.date_format.clone(),
         }
     }
 
-    pub(super) fn of_record(record: &ClientRecord) -> Self {
+    pub(super) fn of_record(record: &'a ClientRecord) -> Self {
         Self {
             enabled: record.enabled,
             signature: record.signature,
             secrets: record.secrets.clone(),
             algorithms: record.algorithms.clone(),
-            endpoints: patterns(&record.endpoints),
+            endpoints: Endpoints::Written(&record.endpoints),
             recipe: Recipe::default(),
             date_format: DEFAULT_DATE_FORMAT.to_owned(),
         }
@@ -88,7 +101,7 @@ impl KnownClient {
             signature: None,
             secrets: vec![LiveSecret { secret: SECRET.clone(), until: None }],
             algorithms: DEFAULT_ALGORITHMS.to_vec(),
-            endpoints: Vec::new(),
+            endpoints: Endpoints::Written(&[]),
             recipe: Recipe::default(),
             date_format: DEFAULT_DATE_FORMAT.to_owned(),
         }
@@ -99,18 +112,27 @@ impl KnownClient {
         self.secrets.iter().filter(|live| live.counts(now)).map(|live| live.secret.clone()).collect()
     }
 
-    /// The one of these secrets that made this token; `None` where none did. Every one of them is tried.
-    pub(super) fn proved<'a>(
+    /// The secrets to try, always as many: in place of those that a client does not have, it is tried by its own once more.
+    pub(super) fn tried(live: &[Secret]) -> impl Iterator<Item = &Secret> {
+        live.iter().cycle().take(MOST_SECRETS.max(live.len()))
+    }
+
+    /// The one of these secrets that made this token; `None` where none did. Every one of them is tried in every algorithm,
+    /// so that the time tells neither which one fits nor what the client is allowed.
+    pub(super) fn proved<'s>(
         &self,
         token: &[u8],
         endpoint: &Endpoint,
         calendars: &Calendars,
-        (now, secrets): (Timestamp, &'a [Secret]),
-    ) -> Option<&'a Secret> {
+        (now, secrets): (Timestamp, &'s [Secret]),
+    ) -> Option<&'s Secret> {
         calendars.get(&self.date_format)?.at(now, |dates| {
-            let claim = Claim { algorithms: &self.algorithms, recipe: &self.recipe, endpoint, dates };
-            secrets.iter().fold(None, |proved, secret| {
-                let fits = proves(token, &claim, &[secret.expose()]);
+            Self::tried(secrets).fold(None, |proved, secret| {
+                let fits = |algorithm: &Algorithm| {
+                    let claim = Claim { algorithms: slice::from_ref(algorithm), recipe: &self.recipe, endpoint, dates };
+                    proves(token, &claim, &[secret.expose()]) & self.algorithms.contains(algorithm)
+                };
+                let fits = DEFAULT_ALGORITHMS.iter().fold(false, |fitting, algorithm| fits(algorithm) | fitting);
                 proved.or(fits.then_some(secret))
             })
         })
@@ -118,13 +140,16 @@ impl KnownClient {
 
     /// Whether one of its patterns allows the endpoint. Parts compare as in rules.
     pub(super) fn may_call(&self, endpoint: &Endpoint, fold: Fold) -> bool {
-        self.endpoints.iter().any(|pattern| pattern.matches(endpoint, fold))
+        match &self.endpoints {
+            Endpoints::Compiled(all) => all.iter().any(|pattern| pattern.matches(endpoint, fold)),
+            Endpoints::Written(texts) => patterns(texts).any(|pattern| pattern.matches(endpoint, fold)),
+        }
     }
 }
 
 /// A pattern that does not compile allows nothing; the places that take patterns in refuse it before it gets here.
-fn patterns(texts: &[String]) -> Vec<EndpointPattern> {
-    texts.iter().filter_map(|text| EndpointPattern::parse(text).ok()).collect()
+fn patterns(texts: &[String]) -> impl Iterator<Item = EndpointPattern> {
+    texts.iter().filter_map(|text| EndpointPattern::parse(text).ok())
 }
 
 /// One calendar per date format in use.

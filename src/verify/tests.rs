@@ -25,6 +25,7 @@ fn rule(require: Requirement) -> Rule {
         login: None,
         logout: None,
         extend: true,
+        limit: None,
         signatures: Arc::default(),
         endpoint_is: None,
         opaque_body: false,
@@ -66,6 +67,7 @@ fn settings(session: SessionSettings) -> Settings {
         zone: TimeZone::UTC,
         skew: Duration::from_secs(300),
         session,
+        limits: limits::Settings::default(),
         fold: Fold { case: true, ..Fold::default() },
     }
 }
@@ -152,7 +154,16 @@ impl Trial {
         };
         let body = self.signed.and_then(|signed| signed.body);
         let request = signature::Request { method: "GET", path: "/", body, ..signature::Request::default() };
-        let case = Case { decided: &decided, claims: &claims, ip: self.ip, user_agent: "app/1", request };
+        let (address, excess) = ([10, 0, 0, 1].into(), Excess::refused());
+        let case = Case {
+            decided: &decided,
+            claims: &claims,
+            address,
+            ip: self.ip,
+            user_agent: "app/1",
+            request,
+            excess: &excess,
+        };
         let verifier = Verifier::new(&settings(self.settings));
         verifier.precheck(&case)?;
         let caller = verifier.judge_caller(&case, self.client.as_ref(), NOW)?;

@@ -3,8 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::file::{Algorithm, Tries, kib};
-use crate::config::values::{Size, Span, Unbuilt};
+use crate::config::file::counts::{Rate, Tries};
+use crate::config::file::{Algorithm, kib};
+use crate::config::values::{Size, Span};
 
 /// Request signatures.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -84,16 +85,16 @@ pub(crate) struct Limits {
     pub(crate) body: Size,
     /// Connections at once.
     pub(crate) connections: usize,
-    /// Rate per address. Not available in this version.
-    pub(crate) per_ip: Option<Unbuilt>,
-    /// Rate per client. Not available in this version.
-    pub(crate) per_client: Option<Unbuilt>,
-    /// Rate per user. Not available in this version.
-    pub(crate) per_user: Option<Unbuilt>,
-    /// Failed logins that lock. Not available in this version: they are not counted yet.
-    pub(crate) failed_logins: Tries,
-    /// Failed client tokens that lock. Not available in this version: they are not counted yet.
-    pub(crate) failed_tokens: Tries,
+    /// Requests of an address (of IPv6: of a /64): `50/s`, `600/m`, `{rate: 600/m, burst: 100}`.
+    pub(crate) per_ip: Option<Rate>,
+    /// Requests of a client.
+    pub(crate) per_client: Option<Rate>,
+    /// Requests of a user.
+    pub(crate) per_user: Option<Rate>,
+    /// Failed logins that lock a user name, for the address they came from and for all.
+    pub(crate) failed_logins: Option<Tries>,
+    /// Failed client tokens that lock the address they came from.
+    pub(crate) failed_tokens: Option<Tries>,
 }
 
 impl Default for Limits {
@@ -106,8 +107,8 @@ impl Default for Limits {
             per_ip: None,
             per_client: None,
             per_user: None,
-            failed_logins: Tries { tries: 5, within: Span::secs(900), lock: Span::secs(900) },
-            failed_tokens: Tries { tries: 100, within: Span::secs(60), lock: Span::secs(60) },
+            failed_logins: Some(Tries::of(5, Span::secs(900))),
+            failed_tokens: Some(Tries::of(100, Span::secs(60))),
         }
     }
 }
