@@ -171,11 +171,13 @@ fn written(explanation: &Explanation) -> Result<String, std::fmt::Error> {
 }
 
 fn put_signature(text: &mut String, signature: &SignedShown) -> std::fmt::Result {
-    let SignedShown { demand, algorithm, canonical, fits, mistake, difference } = signature;
+    let SignedShown { demand, algorithm, canonical, away, fits, mistake, difference } = signature;
     let mut fact = |label: &str, value: &str| writeln!(text, "  {label:12}{value}");
     fact("signature", &format!("{demand}; {algorithm} over"))?;
     for part in canonical {
-        fact("", &format!("{:11} {}", part.name, part.text))?;
+        let away = away.filter(|_| part.name == "timestamp").map(|away| format!(" ({away} s from now)"));
+        let text = if part.text.is_empty() { "(empty)" } else { &part.text };
+        fact("", &format!("{:11} {text}{}", part.name, away.unwrap_or_default()))?;
     }
     if *algorithm == "md5" {
         fact("", &format!("{:11} [the secret]", ""))?;

@@ -116,7 +116,7 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// The query's pairs, sorted bytewise.
+    /// The query's pairs, sorted bytewise; what stands between `&&` is none.
     fn sorted(&self, redact: impl Fn(&'a str) -> Cow<'a, str>) -> Vec<u8> {
         let mut pairs: Vec<&str> = self.pairs().filter(|pair| !pair.is_empty()).collect();
         pairs.sort_unstable();
@@ -125,16 +125,17 @@ impl<'a> Message<'a> {
 
     /// The query as it is, with its mark.
     fn marked(&self, redact: impl Fn(&'a str) -> Cow<'a, str>) -> Vec<u8> {
-        let query = self.pairs().map(redact).collect::<Vec<_>>().join("&");
-        if query.is_empty() { Vec::new() } else { format!("?{query}").into_bytes() }
+        let pairs: Vec<_> = self.pairs().map(redact).collect();
+        if pairs.is_empty() { Vec::new() } else { format!("?{}", pairs.join("&")).into_bytes() }
     }
 
-    /// The query's pieces in their order, without the signature.
+    /// The query's pairs in their order, empty ones too, without the signature.
     fn pairs(&self) -> impl Iterator<Item = &'a str> {
         let sign = self.request.sign_name;
         let name = |pair: &str| fold_name(&url_decode(pair.split('=').next().unwrap_or_default().as_bytes()));
         let is_sign = move |pair: &str| sign.is_some_and(|sign| name(pair).is_some_and(|(name, _)| name == sign));
-        self.request.query.split('&').filter(move |pair| !is_sign(pair))
+        let query = Some(self.request.query).filter(|query| !query.is_empty());
+        query.into_iter().flat_map(|query| query.split('&')).filter(move |pair| !is_sign(pair))
     }
 }
 
@@ -270,8 +271,9 @@ fn marks(algorithm: Algorithm, sign: &[u8], nonce: Option<&[u8]>) -> Vec<Vec<u8>
     sign.into_iter().chain(nonce).collect()
 }
 
-/// Decimal digits without a leading zero: one number has one spelling, since `md5` could take a zero from the query's end.
-fn seconds(timestamp: &[u8]) -> Option<u64> {
+/// Unix seconds of decimal digits without a leading zero: one number has one spelling, since `md5` could take a zero from the
+/// query's end.
+pub fn seconds(timestamp: &[u8]) -> Option<u64> {
     let plain = timestamp.iter().all(u8::is_ascii_digit) && !timestamp.starts_with(b"0");
     std::str::from_utf8(timestamp).ok().filter(|_| plain)?.parse().ok()
 }

@@ -58,7 +58,7 @@ impl Scene<'_> {
         let signs = |pair: &&[u8]| self.message.request.sign_name.is_none_or(|sign| folded(pair) != sign);
         let as_sent = self.message.request.query.as_bytes().split(|byte| *byte == b'&');
         let as_sent: Vec<&[u8]> = as_sent.filter(signs).collect();
-        let mut sorted = as_sent.clone();
+        let mut sorted: Vec<&[u8]> = as_sent.iter().filter(|pair| !pair.is_empty()).copied().collect();
         sorted.sort_unstable();
         let used = if self.algorithm == Algorithm::Md5 { &as_sent } else { &sorted };
         let own = |pair: &&&[u8]| !self.names.all().contains(&folded(pair).as_slice());

@@ -35,6 +35,8 @@ pub struct SignedShown {
     pub algorithm: &'static str,
     /// What it is over, part by part: lines for `hmac-sha256`, pieces for `md5`. Tokens are redacted.
     pub canonical: Vec<PartShown>,
+    /// How many seconds its timestamp lies from now, where that is a number.
+    pub away: Option<u64>,
     /// Whether the one that was given fits; `None` where there is none, or no secret to tell by.
     pub fits: Option<bool>,
     /// Which mistake makes the one that was given.
@@ -99,6 +101,7 @@ impl Settings {
             demand: demand.name(),
             algorithm: name_of(algorithm),
             canonical: canonical.collect(),
+            away: claims.timestamp.and_then(signature::seconds).map(|made| made.abs_diff(aid.now.as_secs())),
             fits,
             mistake,
             difference,
