@@ -13,9 +13,9 @@ use crate::credentials::{self, Claims};
 use crate::policy::login_rule::UserSource;
 use crate::policy::rule::Rule;
 use crate::policy::{Decided, Policy, Requirement};
-use crate::reply::{self, Asked, Reason, Refusal};
+use crate::reply::{self, Asked, Body, Reason, Refusal};
 use crate::request::address::{Peer, TrustedProxies};
-use crate::request::body::{Body, Limits};
+use crate::request::body::{self, Limits};
 use crate::request::head::Head;
 use crate::request::reserved::{Parts, Reserved};
 use crate::request::target::Lenient;
@@ -27,8 +27,10 @@ use crate::verify::{self, Case, Permit, Verifier};
 
 pub mod explain;
 mod forward;
+mod location;
 mod note;
 mod read;
+mod redact;
 mod replies;
 
 use note::Note;
@@ -104,11 +106,15 @@ impl Settings {
         };
         reserved.check(&parts)?;
         let decided = self.policy.decide(inbound, reserved)?;
-        let login = decided.rule.login.is_some();
-        if !login {
+        if decided.rule.login.is_none() {
             reserved.check_login_fields(&parts)?;
         }
         Ok(decided)
+    }
+
+    /// The greatest length of a body, with the rule where one is known.
+    fn max_body(&self, rule: Option<&Rule>) -> u64 {
+        rule.and_then(|rule| rule.max_body).unwrap_or(self.reading.limits.body)
     }
 
     /// Bounds of a body whose rule is not known yet: as long as any rule allows.
@@ -137,7 +143,7 @@ impl Gate {
     /// A gate over its handles.
     pub fn new(settings: Arc<Settings>, store: Store, upstream: Upstream, clock: Clock, log: AccessLog) -> Self {
         let logins = || settings.policy.rules.iter().filter_map(|rule| rule.login.as_ref());
-        let holds_cookies = settings.policy.holds_cookies();
+        let holds_cookies = logins().any(|login| login.hold_cookies);
         let cookie_users = logins().map(|login| login.user_id.clone()).filter(|user| user.from.is_cookie()).collect();
         let verifier = Verifier::new(&settings.verify);
         let arriving = settings.arriving();
@@ -145,7 +151,7 @@ impl Gate {
     }
 
     /// Answers one request. Never fails: whatever goes wrong is an envelope.
-    pub async fn answer(&self, arrived: Arrived) -> Response<reply::Body> {
+    pub async fn answer(&self, arrived: Arrived) -> Response<Body> {
         let mut note = Note::new(self.clock.now(), &arrived);
         let started = Instant::now();
         let response = match self.walk(arrived, &mut note).await {
@@ -157,7 +163,7 @@ impl Gate {
     }
 
     /// The steps of a request, in order; none calls an earlier one.
-    async fn walk(&self, arrived: Arrived, note: &mut Note) -> Result<Response<reply::Body>, Refusal> {
+    async fn walk(&self, arrived: Arrived, note: &mut Note) -> Result<Response<Body>, Refusal> {
         let mut inbound = self.read(arrived, note).await?;
         let mut body = inbound.split_body();
         let claims = Claims::of(&inbound, &self.settings.credentials);
@@ -182,22 +188,28 @@ impl Gate {
         &'a self,
         inbound: &Inbound,
         claims: &Claims<'_>,
-        body: &mut Body,
+        body: &mut body::Body,
         note: &mut Note,
     ) -> Result<(Decided<'a>, Permit), Refusal> {
         let decided = self.settings.decide(inbound);
-        let max_body = decided.as_ref().ok().and_then(|decided| decided.rule.max_body);
-        body.limit_to(max_body.unwrap_or(self.settings.reading.limits.body))?;
+        body.limit_to(self.settings.max_body(decided.as_ref().ok().map(|decided| decided.rule)))?;
         let decided = decided?;
         note.rule = Some(decided.rule.name.clone());
+        // A client that waits to be asked for its body (RFC 9110, 10.1.1) is asked once nothing else stands against its request.
+        let waits = inbound.head.expects_continue();
+        if !waits {
+            self.read_rest(inbound, body, decided.rule).await?;
+        }
         let permit = self.permit(inbound, claims, &decided).await?;
-        self.read_rest(inbound, body, decided.rule).await?;
+        if waits {
+            self.read_rest(inbound, body, decided.rule).await?;
+        }
         Ok((decided, permit))
     }
 
     async fn permit(&self, inbound: &Inbound, claims: &Claims<'_>, decided: &Decided<'_>) -> Result<Permit, Refusal> {
         let ip = inbound.origin.ip.to_string();
-        let case = Case { decided, claims, ip: &ip, user_agent: inbound.user_agent() };
+        let case = Case { decided, claims, ip: &ip, user_agent: &inbound.user_agent() };
         Ok(self.verifier.permit(&case, &self.store, self.clock.now()).await?)
     }
 
@@ -208,7 +220,7 @@ impl Gate {
         self.settings.mode == Mode::Observe && !always
     }
 
-    fn refuse(&self, refusal: Refusal, note: &mut Note) -> Response<reply::Body> {
+    fn refuse(&self, refusal: Refusal, note: &mut Note) -> Response<Body> {
         let response = self.settings.reply.refuse(&refusal, note.asked());
         note.refused(refusal);
         response
@@ -219,7 +231,7 @@ impl Gate {
         message: &str,
         data: serde_json::Map<String, serde_json::Value>,
         asked: Asked<'_>,
-    ) -> Response<reply::Body> {
+    ) -> Response<Body> {
         self.settings.reply.envelope(1, message, &serde_json::Value::Object(data), asked)
     }
 }

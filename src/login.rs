@@ -1,8 +1,10 @@
 //! Logins: watches the application's answer to a login request, and makes a session where it succeeded.
 
+use std::borrow::Cow;
+
 use bytes::{Bytes, BytesMut};
 use http::Response;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderValue, SET_COOKIE};
+use http::header::{CONTENT_LENGTH, ETAG, SET_COOKIE};
 use http::response::Parts;
 use http_body_util::BodyExt;
 use serde_json::{Map, Value};
@@ -23,11 +25,13 @@ pub mod json;
 pub mod judged;
 mod location;
 pub mod merge;
+mod pages;
+pub mod seal_token;
 mod text;
 
-use issue::{NewSession, NotIssued};
-use judged::Judged;
-use text::Text;
+use issue::{Issued, NewSession, NotIssued};
+use judged::{Answer, Judged};
+pub use pages::Pages;
 
 /// Longest reply to a login that is read, in bytes.
 const MAX_REPLY: usize = 1024 * 1024;
@@ -40,8 +44,12 @@ pub struct Attempt<'a> {
     pub inbound: &'a Inbound,
     /// The client that logs a user in.
     pub client: Option<&'a ClientId>,
+    /// The secret by which it proved itself.
+    pub client_secret: Option<&'a Secret>,
     /// What the caller says of itself. If it has a session, that ends when this login succeeds.
     pub claims: &'a Claims<'a>,
+    /// How further pages are asked for.
+    pub pages: Pages<'a>,
     /// The envelope's name for data.
     pub data_key: &'a str,
 }
@@ -77,6 +85,7 @@ impl From<NotIssued> for Trouble {
             NotIssued::Full => Self::Full,
             NotIssued::Store(fault) => Self::Store(fault),
             NotIssued::NoRandom(why) => Self::Store(store::Fault::Failed(why)),
+            NotIssued::NoSecret => Self::Store(store::Fault::Failed(not.to_string())),
         }
     }
 }
@@ -98,59 +107,89 @@ pub async fn watch(
     attempt: &Attempt<'_>,
     response: Response<ResponseBody>,
 ) -> Result<Watched, Trouble> {
-    let (mut reply, body) = response.into_parts();
-    let body = collect(body).await?;
-    let now = desk.clock.now();
+    let answer = read(response).await?;
     let mut jar = Vec::new();
-    jar::apply(&mut jar, &jar::changes(&reply.headers, &attempt.inbound.target.raw_path, now), now);
-    let text = Text::of(&body, reply.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes));
-    let json = json::whole(&text.text);
-    let judged = Judged { inbound: attempt.inbound, reply: &reply, body: &body, text: &text, json, jar: &jar, now };
-    let Some((user, adopted)) = finished(&judged, attempt.rule) else {
-        if attempt.rule.hold_cookies {
-            reply.headers.remove(SET_COOKIE);
-        }
-        return Ok(Watched::Failed(Response::from_parts(reply, body)));
+    take_up(&mut jar, &answer, &attempt.inbound.target.raw_path, desk.clock);
+    let Some((user, adopted)) = finished(desk, attempt, &answer, &mut jar).await? else {
+        return Ok(Watched::Failed(unchanged(answer, attempt.rule.hold_cookies)));
     };
     let new = NewSession { adopted, older: older(desk, attempt).await?, ..new_session(attempt, user.clone(), jar) };
     let issued = issue::issue(desk.store, desk.clock, desk.sessions, new).await?;
     let data = merge::data(&user, &issued);
     let merged = match attempt.rule.reply {
-        LoginReply::Merge => merge::into_json(&text.text, attempt.data_key, &data),
+        LoginReply::Merge => {
+            let judged = Judged::new(attempt.inbound, &answer, &[], desk.clock.now());
+            let reply = handed_on(desk, attempt, judged.text(), &issued);
+            reply.and_then(|reply| merge::into_json(&reply, attempt.data_key, &data))
+        }
         LoginReply::Envelope => None,
     };
     Ok(match merged {
-        Some(body) => Watched::Merged(user, with_body(reply, body, attempt.rule.hold_cookies)),
+        Some(body) => Watched::Merged(user, with_body(answer.head, body, attempt.rule.hold_cookies)),
         None => Watched::Envelope(user, data),
     })
 }
 
+fn take_up(jar: &mut Vec<HeldCookie>, answer: &Answer, path: &str, clock: &Clock) {
+    let now = clock.now();
+    jar::apply(jar, &jar::changes(&answer.head.headers, path, now), now);
+}
+
 /// Who logged in, and the application's own token where the rule adopts it. `None` where the login did not succeed; an answer
 /// that fits the conditions but names nobody is no success either, and most likely a condition too wide.
-fn finished(judged: &Judged<'_>, rule: &LoginRule) -> Option<(UserId, Option<Secret>)> {
+async fn finished(
+    desk: &Desk<'_>,
+    attempt: &Attempt<'_>,
+    answer: &Answer,
+    jar: &mut Vec<HeldCookie>,
+) -> Result<Option<(UserId, Option<Secret>)>, Trouble> {
+    let (rule, now) = (attempt.rule, desk.clock.now());
+    let judged = Judged::new(attempt.inbound, answer, jar, now);
     if !judged.succeeded(&rule.success) {
-        return None;
+        return Ok(None);
     }
-    let Some(user) = judged.user(&rule.user_id) else {
-        tracing::warn!("an answer fits login.success, but login.user_id finds nobody in it: taken for a failed login");
-        return None;
+    let adopted = match &rule.user_token {
+        TokenSource::Issue => None,
+        TokenSource::Json(pointer) => {
+            match judged.find(&Source::Json(pointer.clone())).filter(|token| !token.is_empty()) {
+                Some(token) => Some(Secret::new(token)),
+                None => return Ok(unfinished("login.user_token finds no token in it")),
+            }
+        }
     };
-    let TokenSource::Json(pointer) = &rule.user_token else { return Some((user, None)) };
-    let token = judged.find(&Source::Json(pointer.clone())).filter(|token| !token.is_empty());
-    if token.is_none() {
-        tracing::warn!(
-            "an answer fits login.success, but login.user_token finds no token in it: taken for a failed login"
-        );
+    let user = match &rule.user_page {
+        None => judged.user(&rule.user_id),
+        Some(target) => {
+            let page = read(attempt.pages.get(target, attempt.inbound, jar, now).await?).await?;
+            take_up(jar, &page, pages::path_of(target), desk.clock);
+            Judged::new(attempt.inbound, &page, jar, now).user(&rule.user_id)
+        }
+    };
+    Ok(user.map_or_else(|| unfinished("login.user_id finds nobody in it"), |user| Some((user, adopted))))
+}
+
+fn unfinished<T>(why: &str) -> Option<T> {
+    tracing::warn!("an answer fits login.success, but {why}: taken for a failed login");
+    None
+}
+
+/// The application's own words, in which an adopted token is sealed where tokens are.
+fn handed_on<'a>(desk: &Desk<'_>, attempt: &Attempt<'_>, reply: &'a str, issued: &Issued) -> Option<Cow<'a, str>> {
+    match &attempt.rule.user_token {
+        TokenSource::Json(pointer) if desk.sessions.sealed => {
+            merge::replace(reply, pointer, &issued.token).map(Cow::Owned)
+        }
+        _ => Some(Cow::Borrowed(reply)),
     }
-    token.map(|token| (user, Some(Secret::new(token))))
 }
 
 fn new_session(attempt: &Attempt<'_>, user: UserId, jar: Vec<HeldCookie>) -> NewSession {
     let hold = attempt.rule.hold_cookies;
     NewSession {
         client: attempt.client.cloned(),
+        client_secret: attempt.client_secret.cloned(),
         ip: attempt.inbound.origin.ip.to_string(),
-        user_agent: attempt.inbound.user_agent().to_owned(),
+        user_agent: attempt.inbound.user_agent().into_owned(),
         jar: if hold { jar } else { Vec::new() },
         holds_cookies: hold,
         ..NewSession::of(user)
@@ -169,7 +208,8 @@ async fn older(desk: &Desk<'_>, attempt: &Attempt<'_>) -> Result<Option<TokenHas
     Ok((owned && !(foreign && desk.sessions.bind_client)).then_some(live.hash))
 }
 
-async fn collect(mut body: ResponseBody) -> Result<Bytes, upstream::Fault> {
+async fn read(response: Response<ResponseBody>) -> Result<Answer, upstream::Fault> {
+    let (head, mut body) = response.into_parts();
     let mut whole = BytesMut::new();
     while let Some(frame) = body.frame().await {
         if let Ok(data) = frame?.into_data() {
@@ -179,7 +219,15 @@ async fn collect(mut body: ResponseBody) -> Result<Bytes, upstream::Fault> {
             return Err(upstream::Fault::Failed("its answer to a login is longer than 1 MiB".to_owned()));
         }
     }
-    Ok(whole.freeze())
+    Ok(Answer { head, body: whole.freeze() })
+}
+
+/// The application's answer as it is, but for cookies that reach nobody.
+fn unchanged(mut answer: Answer, hold_cookies: bool) -> Response<Bytes> {
+    if hold_cookies {
+        answer.head.headers.remove(SET_COOKIE);
+    }
+    Response::from_parts(answer.head, answer.body)
 }
 
 /// The application's answer with another body: what described the old one is taken off.

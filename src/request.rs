@@ -4,6 +4,8 @@
 //! [`body`] gathers and watches bodies; [`reserved`] refuses names that stand where they must not. [`Inbound`] is their sum:
 //! immutable from then on, and the only thing later steps look at.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 
 pub mod address;
@@ -44,6 +46,9 @@ pub enum Unreadable {
     TooSlow,
 }
 
+/// As much of a User-Agent as counts, in bytes.
+pub const MAX_USER_AGENT: usize = 512;
+
 /// A request as PHP will see it. Immutable.
 #[derive(Debug)]
 pub struct Inbound {
@@ -82,8 +87,11 @@ impl Inbound {
         }
     }
 
-    /// The caller's User-Agent, empty where it sent none or one that is not text.
-    pub fn user_agent(&self) -> &str {
-        self.head.header("User-Agent").and_then(|value| std::str::from_utf8(value).ok()).unwrap_or_default()
+    /// The caller's User-Agent, empty where it sent none. Bytes that are no text are escaped, because sessions may be tied to it;
+    /// what goes beyond [`MAX_USER_AGENT`] is left out, because they keep it.
+    pub fn user_agent(&self) -> Cow<'_, str> {
+        let whole = self.head.header("User-Agent").unwrap_or_default();
+        let first = whole.get(..MAX_USER_AGENT).unwrap_or(whole);
+        std::str::from_utf8(first).map_or_else(|_| Cow::Owned(first.escape_ascii().to_string()), Cow::Borrowed)
     }
 }

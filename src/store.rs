@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::clock::{Clock, Timestamp};
-use crate::ids::{ClientId, TokenHash, UserId};
+use crate::ids::{ClientId, SessionId, TokenHash, UserId};
 use crate::secret::Secret;
 
 mod codec;
@@ -247,15 +247,16 @@ impl Store {
     }
 
     /// Changes the cookies of a living session, compare-and-set: `change` may run again on fresher cookies, and says whether
-    /// there is anything to write. `false` where the session is gone.
+    /// there is anything to write. `false` where the session is gone, also where another one stands under its token by now.
     pub async fn change_jar(
         &self,
         hash: TokenHash,
+        session: &SessionId,
         change: &(dyn Fn(&mut Vec<HeldCookie>) -> bool + Send + Sync),
     ) -> Result<bool, Fault> {
         match &self.engine {
-            Engine::Embedded(embedded) => embedded.change_jar(hash, change).await,
-            Engine::Redis(redis) => redis.change_jar(hash, change).await,
+            Engine::Embedded(embedded) => embedded.change_jar(hash, session, change).await,
+            Engine::Redis(redis) => redis.change_jar(hash, session, change).await,
         }
     }
 

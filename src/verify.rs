@@ -13,6 +13,7 @@ use crate::credentials::Claims;
 use crate::ids::{ClientId, SessionId, UserId};
 use crate::policy::Decided;
 use crate::policy::endpoint::Fold;
+use crate::secret::Secret;
 use crate::store::record::{Algorithm, ClientRecord, LiveSecret};
 use crate::store::{Fault, Live, Question, Records, Store};
 
@@ -55,6 +56,7 @@ pub struct Identity {
 #[derive(Debug)]
 pub struct Permit {
     identity: Identity,
+    client_secret: Option<Secret>,
     session: Option<Live>,
 }
 
@@ -64,6 +66,11 @@ impl Permit {
         &self.identity
     }
 
+    /// The secret by which the client proved itself: while it is being rotated, the one of the two that the caller knows.
+    pub fn client_secret(&self) -> Option<&Secret> {
+        self.client_secret.as_ref()
+    }
+
     /// The session that was used.
     pub fn session(&self) -> Option<&Live> {
         self.session.as_ref()
@@ -71,7 +78,7 @@ impl Permit {
 
     /// What `mode: observe` forwards: a request that proved nothing.
     pub fn observed() -> Self {
-        Self { identity: Identity::default(), session: None }
+        Self { identity: Identity::default(), client_secret: None, session: None }
     }
 }
 
@@ -199,36 +206,42 @@ impl Verifier {
     ) -> Result<(Permit, Option<Extension>), Denial> {
         self.precheck(case)?;
         let require = case.decided.rule.require;
-        let client =
+        let proved =
             if require.needs_client() { Some(self.judge_client(case, records.client.as_ref(), now)?) } else { None };
+        let (client, client_secret) = proved.unzip();
         let mut identity = Identity { client, ..Identity::default() };
         if !require.needs_user() {
-            return Ok((Permit { identity, session: None }, None));
+            return Ok((Permit { identity, client_secret, session: None }, None));
         }
         let live = session::judge(&self.session, case, records.session, identity.client.as_ref(), now)?;
         identity.user = Some(live.record.user.clone());
         identity.session = Some(live.record.id.clone());
         let extension = if case.decided.rule.extend { self.session.extension(&live, now) } else { None };
-        Ok((Permit { identity, session: Some(live) }, extension))
+        Ok((Permit { identity, client_secret, session: Some(live) }, extension))
     }
 
-    fn judge_client(&self, case: &Case<'_>, stored: Option<&ClientRecord>, now: Timestamp) -> Result<ClientId, Denial> {
+    /// Which client it is, and the secret that it proved to know.
+    fn judge_client(
+        &self,
+        case: &Case<'_>,
+        stored: Option<&ClientRecord>,
+        now: Timestamp,
+    ) -> Result<(ClientId, Secret), Denial> {
         let endpoint = case.decided.endpoint.as_ref().ok_or(Denial::EndpointUnknown)?;
         let token = case.claims.api_token.ok_or(Denial::ClientMissing("api_token"))?;
         let claimed = claimed_client(case.claims);
         let stored = stored.map(KnownClient::of_record);
         let known = claimed.as_ref().and_then(|id| self.clients.get(id)).or(stored.as_ref());
         // An unknown client is judged as well, against a secret that nobody has, so that it costs what a wrong token costs.
-        let proves = known.unwrap_or(&KnownClient::nobody()).proves(token, endpoint, &self.calendars, now);
+        let nobody = KnownClient::nobody();
+        let proved = known.unwrap_or(&nobody).proved(token, endpoint, &self.calendars, now);
         match (known, claimed) {
             (Some(client), Some(id)) if client.enabled => {
-                if !proves {
-                    return Err(Denial::ClientRefused(ClientFlaw::WrongToken));
-                }
+                let secret = proved.ok_or(Denial::ClientRefused(ClientFlaw::WrongToken))?;
                 if !client.may_call(endpoint, self.fold) {
                     return Err(Denial::Denied("the client may not call this endpoint"));
                 }
-                Ok(id)
+                Ok((id, secret.clone()))
             }
             (Some(_), _) => Err(Denial::ClientRefused(ClientFlaw::Disabled)),
             (None, _) => Err(Denial::ClientRefused(ClientFlaw::Unknown)),
@@ -252,8 +265,8 @@ fn claimed_client(claims: &Claims<'_>) -> Option<ClientId> {
 }
 
 /// The secrets that count now.
-fn live_secrets(secrets: &[LiveSecret], now: Timestamp) -> impl Iterator<Item = &[u8]> {
-    secrets.iter().filter(move |secret| secret.until.is_none_or(|until| now < until)).map(|live| live.secret.expose())
+fn live_secrets(secrets: &[LiveSecret], now: Timestamp) -> impl Iterator<Item = &Secret> {
+    secrets.iter().filter(move |live| live.counts(now)).map(|live| &live.secret)
 }
 
 /// What a client may use where nothing is said.

@@ -232,6 +232,22 @@ fn flags_stand_in_for_what_the_file_says() {
 }
 
 #[test]
+fn sealed_tokens_need_logins_that_need_a_client() {
+    let rules = |require| {
+        format!(
+            "session: {{sealed: true}}\nrules:\n  - {{path: /l, endpoint: {{is: a/b/c}}, require: {require}, \
+             login: {{success: {{status: 200}}, user_id: \"json:/u\"}}}}\n"
+        )
+    };
+    for require in ["public", "user_only"] {
+        assert_fault(&rules(require), "4: rules[0].login", "session.sealed");
+    }
+    for require in ["client", "user"] {
+        assert!(fine(&format!("{MINIMAL}{}", rules(require))).settings.gate.verify.session.sealed);
+    }
+}
+
+#[test]
 fn a_protection_that_this_version_does_not_have_is_refused_and_never_ignored() {
     for (text, key) in [
         ("signature: {require: always}\n", "signature.require"),
@@ -240,7 +256,6 @@ fn a_protection_that_this_version_does_not_have_is_refused_and_never_ignored() {
         ("limits: {per_user: {rate: 50/s}}\n", "limits.per_user"),
         ("limits: {failed_logins: {tries: 3, within: 1m, lock: 1m}}\n", "limits.failed_logins"),
         ("limits: {failed_tokens: {tries: 3, within: 1m, lock: 1m}}\n", "limits.failed_tokens"),
-        ("session: {sealed: true}\n", "session.sealed"),
         ("session: {lost: {status: 302}}\n", "session.lost"),
         ("websocket: [{path: /ws}]\n", "websocket"),
         ("tls: {cert: a, key: b}\n", "tls"),
@@ -259,7 +274,7 @@ fn a_protection_that_this_version_does_not_have_is_refused_and_never_ignored() {
         assert_fault(&format!("store: {{url: \"{url}\"}}\n"), "2: store.url", "not available in this version");
     }
     let login = "rules: [{path: /l, require: public, login: {success: {status: 200}, user_id: {from: \"json:/u\", get: /me}, before: {get: /}}}]\n";
-    assert_eq!(faults(login).len(), 2);
+    assert_eq!(faults(login).len(), 1);
 }
 
 #[test]
@@ -449,6 +464,7 @@ fn doubtful_configurations_are_warned_of() {
         ("default: public\n", vec!["t.yaml:2: default: public"]),
         ("store: {url: \"file:/tmp/x\"}\n", vec!["t.yaml:2: store.key: is not set"]),
         ("store: {url: \"memory:\"}\n", vec![]),
+        ("admin: {token: [0123456789abcdef, short]}\n", vec!["t.yaml:2: admin.token: is shorter than 16"]),
         ("store: {key: plain}\n", vec!["t.yaml:2: store.key: holds plain"]),
         (
             "rules:\n  - {endpoint: a/bc/d, require: client}\n  - {endpoint: ab/c/d, require: user}\n  - {endpoint: abc//d, require: public}\n",

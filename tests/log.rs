@@ -59,11 +59,16 @@ async fn no_secret_stands_in_the_log() {
         format!("/a?user_token[]={token}"),
         format!("/a?password={token}"),
         format!("/%zz?user_token={token}"),
+        format!("/a/user_token/{token}"),
+        format!("/a/User%5Ftoken-{token}/b?x=1"),
+        format!("/index.php?s=/user/info/user_token/{token}&x=1"),
+        format!("/a?back=%2Fb%3Fuser%5Ftoken%3D{token}"),
+        format!("/a?/user_token/{token}"),
     ] {
         site.gate.get(&target).header("Cookie", &format!("user_token={token}")).await;
     }
     site.gate.get("/a").header("Authorization", &format!("Bearer {token}")).await;
-    lines(&site.gate, 9).await;
+    lines(&site.gate, 14).await;
     let log = site.gate.log();
     for secret in [token.as_str(), "lilei123", "s3cret", &site.ios().api_token("user/info/get"), "PHPSESSID"] {
         assert!(!log.contains(secret), "{secret} stands in\n{log}");

@@ -3,7 +3,7 @@
 mod support;
 
 use serde_json::json;
-use support::backend::FakeBackend;
+use support::backend::{Answer, FakeBackend};
 use support::caller::session_of;
 use support::gate::Gate;
 use support::http::{Reply, Request};
@@ -176,4 +176,59 @@ async fn an_adopted_token_must_be_one() {
     }
     let body = r#"{"code":1,"data":{"uid":7,"token":"0f1e2d3c4b5a69788796a5b4c3d2e1f0"}}"#;
     assert_eq!(session_of(&log_in(login, &answer("", body)).await).user_token, "0f1e2d3c4b5a69788796a5b4c3d2e1f0");
+}
+
+/// An application that names nobody when it logs in; `/me` tells who the cookie is, and renews it.
+async fn silent_application(me: &'static str) -> FakeBackend {
+    FakeBackend::with(move |request| {
+        let text: String = request.iter().map(|byte| char::from(*byte)).collect();
+        let cookie = text.lines().find_map(|line| line.strip_prefix("Cookie: ")).unwrap_or_default();
+        Answer::Bytes(match (text.starts_with("GET /me?a=1 "), cookie) {
+            (true, "sid=1") => me.as_bytes().to_vec(),
+            (true, _) => answer("", "{}"),
+            (false, _) => answer("Set-Cookie: sid=1; path=/\r\nSet-Cookie: deep=1; path=/other\r\n", OK),
+        })
+    })
+    .await
+}
+
+const ME: &str = "HTTP/1.1 200 OK\r\nSet-Cookie: sid=2; path=/\r\nContent-Length: 9\r\n\r\n{\"uid\":7}";
+
+async fn log_in_silently(me: &'static str) -> (Reply, FakeBackend, Gate) {
+    let backend = silent_application(me).await;
+    let gate = Gate::with(&yaml("{get: '/me?a=1', from: 'json:/uid'}")).upstream(&backend.url).start().await;
+    let request = gate.client("ios", "s3cret").post("user/auth/login", &[("username", "LiLei")]);
+    let request = request.header("User-Agent", "App/1").header("Authorization", "Basic eDp5").header("X-Own", "1");
+    (request.header("Cookie", "sid=chosen").await, backend, gate)
+}
+
+#[tokio::test]
+async fn an_id_may_stand_in_a_page_that_is_asked_for_with_the_new_cookies() {
+    let (reply, backend, gate) = log_in_silently(ME).await;
+    let session = session_of(&reply);
+    assert_eq!(session.user_id, "7");
+    let page = backend.last();
+    assert!(page.starts_with("GET /me?a=1 HTTP/1.1\r\n") && page.contains("\r\nUser-Agent: App/1\r\n"), "{page}");
+    assert!(
+        page.contains("\r\nX-Auth-Client-Id: ios\r\n") && page.contains("\r\nX-Forwarded-For: 127.0.0.1\r\n"),
+        "{page}"
+    );
+    for absent in ["content-", "authorization", "x-own", "accept-encoding", "chosen", "deep", "lilei", "api_token"] {
+        assert!(!page.to_ascii_lowercase().contains(absent), "{absent} in {page}");
+    }
+    gate.client("ios", "s3cret").with(session).get("any/page/show").await.assert_passed();
+    assert!(backend.last().contains("\r\nCookie: sid=2\r\n"), "cookies of the page are taken up: {}", backend.last());
+}
+
+#[tokio::test]
+async fn a_page_that_names_nobody_makes_the_login_a_failed_one() {
+    for me in [
+        "HTTP/1.1 302 Found\r\nLocation: /login\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n{\"uid\":null}",
+    ] {
+        let (reply, _backend, _gate) = log_in_silently(me).await;
+        assert_eq!((reply.status, reply.text().as_str(), reply.header("set-cookie")), (200, OK, None));
+    }
+    let (reply, _backend, _gate) = log_in_silently("HTTP/1.1 nonsense\r\n\r\n").await;
+    reply.assert_refused(502, "upstream_failed");
 }

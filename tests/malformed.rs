@@ -252,3 +252,18 @@ async fn headers_that_would_lie_to_the_application_do_not_reach_it() {
         assert!(!asked.to_ascii_lowercase().contains("x-gone"), "{asked}");
     }
 }
+
+#[tokio::test]
+async fn an_answer_to_head_has_no_body_however_the_head_goes_on() {
+    let (gate, backend) = open().await;
+    for request in
+        [&b"HEAD /a#b HTTP/1.1\r\nHost: HOST\r\n\r\n"[..], b"HEAD /a HTTP/1.1\r\n\r\n", b"HEAD /a b HTTP/1.1\r\n"]
+    {
+        let mut connection = gate.connect().await;
+        connection.send(request).await;
+        let reply = connection.reply_to("HEAD").await.expect("a reply");
+        assert_eq!((reply.status, reply.reason()), (400, "malformed"));
+        assert_eq!(connection.rest().await, b"", "{}", request.escape_ascii());
+    }
+    backend.assert_untouched();
+}

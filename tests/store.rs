@@ -88,7 +88,7 @@ impl Bench {
     fn session(&self, user: &str) -> SessionRecord {
         let now = self.clock.now();
         SessionRecord {
-            id: SessionId::new("sid").unwrap(),
+            id: sid(),
             user: user_id(user),
             client: Some(ClientId::new("ios").unwrap()),
             created: now,
@@ -171,6 +171,11 @@ fn sealing(byte: u8) -> Key {
     Key::Sealing(Secret::new([byte; 32]))
 }
 
+/// The id of every session here, unless a test says otherwise.
+fn sid() -> SessionId {
+    SessionId::new("sid").unwrap()
+}
+
 fn user_id(user: &str) -> UserId {
     UserId::new(user).unwrap()
 }
@@ -230,7 +235,7 @@ async fn what_is_not_there_is_no_fault() {
         assert_eq!(bench.store.end(hash, Ending::Admin).await, Ok(false));
         assert!(bench.find(hash).await.is_none(), "no tombstone of what never lived");
         assert_eq!(bench.store.end_user(&user, None, Ending::Admin).await, Ok(0));
-        assert_eq!(bench.store.change_jar(hash, &|_| true).await, Ok(false));
+        assert_eq!(bench.store.change_jar(hash, &sid(), &|_| true).await, Ok(false));
         assert_eq!(bench.store.sessions(&user).await.unwrap().len(), 0);
         assert_eq!(bench.store.change_client(&id, &|_| ()).await, Ok(None));
         assert_eq!(bench.store.remove_client(&id).await, Ok(false));
@@ -250,7 +255,7 @@ async fn a_session_expires_after_its_life_and_is_gone_everywhere() {
         assert!(bench.find(hash).await.is_none());
         assert_eq!(bench.listed("7").await, []);
         assert_eq!(bench.store.end(hash, Ending::Admin).await, Ok(false));
-        assert_eq!(bench.store.change_jar(hash, &|_| true).await, Ok(false));
+        assert_eq!(bench.store.change_jar(hash, &sid(), &|_| true).await, Ok(false));
     })
     .await;
 }
@@ -311,8 +316,8 @@ async fn an_ended_session_stays_ended_when_a_request_was_under_way() {
         bench.store.extend(out, IDLE);
         bench.store.extend(ended, IDLE);
         bench.store.flush().await.unwrap();
-        assert_eq!(bench.store.change_jar(out, &|_| true).await, Ok(false));
-        assert_eq!(bench.store.change_jar(ended, &|_| true).await, Ok(false));
+        assert_eq!(bench.store.change_jar(out, &sid(), &|_| true).await, Ok(false));
+        assert_eq!(bench.store.change_jar(ended, &sid(), &|_| true).await, Ok(false));
         assert!(bench.find(out).await.is_none());
         assert_eq!(bench.ending(ended).await, Some(Ending::Admin));
         assert_eq!(bench.listed("7").await, []);
@@ -372,7 +377,7 @@ async fn changing_cookies_keeps_expiry_and_use() {
             jar.push(cookie("cart", "1"));
             true
         };
-        assert_eq!(bench.store.change_jar(hash, &change).await, Ok(true));
+        assert_eq!(bench.store.change_jar(hash, &sid(), &change).await, Ok(true));
         let after = bench.live(hash).await;
         assert_eq!(after.record.jar.len(), 2);
         assert_eq!(after.used, before.used);
@@ -391,8 +396,25 @@ async fn a_change_that_has_nothing_to_write_writes_nothing() {
             jar.clear();
             false
         };
-        assert_eq!(bench.store.change_jar(hash, &change).await, Ok(true));
+        assert_eq!(bench.store.change_jar(hash, &sid(), &change).await, Ok(true));
         assert_eq!(bench.live(hash).await.record.jar.len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cookies_of_a_request_under_way_do_not_reach_the_session_that_came_after_under_its_token() {
+    on_every_store(async |bench| {
+        let hash = bench.log_in("t", "7").await;
+        let newer = SessionRecord { id: SessionId::new("newer").unwrap(), ..bench.session("8") };
+        bench.store.create(hash, &newer, IDLE, None).await.unwrap();
+        let change = |jar: &mut Vec<HeldCookie>| {
+            jar.clear();
+            true
+        };
+        assert_eq!(bench.store.change_jar(hash, &sid(), &change).await, Ok(false));
+        assert_eq!(bench.live(hash).await.record.jar, newer.jar);
+        assert_eq!(bench.store.change_jar(hash, &newer.id, &change).await, Ok(true));
     })
     .await;
 }
@@ -410,7 +432,7 @@ async fn fifty_parallel_changes_of_cookies_lose_none() {
                         jar.push(cookie(&format!("c{number}"), "x"));
                         true
                     };
-                    store.change_jar(hash, &change).await
+                    store.change_jar(hash, &sid(), &change).await
                 })
             })
             .collect();
@@ -635,7 +657,7 @@ async fn all_faults(bench: &Bench, hash: TokenHash) {
     assert!(matches!(client, Err(Fault::Unreadable(_))), "{client:?}");
     assert!(matches!(bench.store.clients().await, Err(Fault::Unreadable(_))));
     assert!(matches!(bench.store.sessions(&user_id("7")).await, Err(Fault::Unreadable(_))));
-    assert!(matches!(bench.store.change_jar(hash, &|_| true).await, Err(Fault::Unreadable(_))));
+    assert!(matches!(bench.store.change_jar(hash, &sid(), &|_| true).await, Err(Fault::Unreadable(_))));
     assert_eq!(bench.store.end_user(&user_id("7"), None, Ending::Admin).await, Ok(1), "it can be ended all the same");
 }
 
@@ -658,7 +680,7 @@ async fn in_redis_every_key_but_clients_has_an_expiry() {
     for token in ["a", "b"] {
         let hash = bench.store.hash(token.as_bytes());
         bench.store.create(hash, &bench.session("7"), IDLE, cap).await.unwrap();
-        bench.store.change_jar(hash, &|_| true).await.unwrap();
+        bench.store.change_jar(hash, &sid(), &|_| true).await.unwrap();
         bench.store.extend(hash, IDLE);
         bench.store.flush().await.unwrap();
     }
@@ -734,11 +756,11 @@ async fn a_replaced_key_ends_no_session_and_forgets_no_client() {
             bench.store.extend(live.hash, IDLE * 2);
             bench.store.flush().await.unwrap();
             assert!(bench.live(hash).await.expires >= bench.clock.now().plus(IDLE * 2 - Duration::from_secs(60)));
-            let changed = bench.store.change_jar(hash, &|jar| {
+            let change = |jar: &mut Vec<HeldCookie>| {
                 jar.push(cookie("cart", "full"));
                 true
-            });
-            assert_eq!(changed.await, Ok(true));
+            };
+            assert_eq!(bench.store.change_jar(hash, &sid(), &change).await, Ok(true));
             let newer = bench.log_in("u", "7").await;
             assert_eq!(newer, bench.store.hash(b"u"));
             assert_eq!(bench.listed("7").await.len(), 2);
@@ -759,7 +781,7 @@ async fn what_is_written_after_a_key_was_replaced_opens_with_the_new_one_alone()
         let bench = bench.reopened_with(&[sealing(2), sealing(1)]).await.unwrap();
         assert_eq!(bench.store.renew_clients().await.map(|_| ()), Ok(()));
         assert_eq!(bench.store.renew_clients().await, Ok(0), "once is enough");
-        bench.store.change_jar(hash, &|jar| jar.pop().is_some()).await.unwrap();
+        bench.store.change_jar(hash, &sid(), &|jar| jar.pop().is_some()).await.unwrap();
         bench.store.flush().await.unwrap();
 
         let bench = bench.reopened_with(&[sealing(2)]).await.unwrap();

@@ -34,6 +34,10 @@ async fn open(url: &str) -> Store {
     Store::open(&settings(Location::Redis(Secret::new(url))), Clock::system()).await.unwrap()
 }
 
+fn sid() -> SessionId {
+    SessionId::new("sid").unwrap()
+}
+
 fn user() -> UserId {
     UserId::new("7").unwrap()
 }
@@ -45,7 +49,7 @@ fn ios() -> ClientId {
 fn session() -> SessionRecord {
     let now = Clock::system().now();
     SessionRecord {
-        id: SessionId::new("sid").unwrap(),
+        id: sid(),
         user: user(),
         client: None,
         created: now,
@@ -99,7 +103,7 @@ async fn every_operation_fails_in_time(store: &Store, hash: TokenHash) -> Vec<Fa
     let mut faults = Vec::new();
     faults.push(in_time(store.ask(Question { client: Some(&client.id), session: &[hash] })).await.unwrap_err());
     faults.push(in_time(store.create(hash, &session(), IDLE, cap)).await.unwrap_err());
-    faults.push(in_time(store.change_jar(hash, &|_| true)).await.unwrap_err());
+    faults.push(in_time(store.change_jar(hash, &sid(), &|_| true)).await.unwrap_err());
     faults.push(in_time(store.end(hash, Ending::Admin)).await.unwrap_err());
     faults.push(in_time(store.end_user(&user, None, Ending::Admin)).await.unwrap_err());
     faults.push(in_time(store.sessions(&user)).await.unwrap_err());
@@ -327,7 +331,7 @@ async fn a_key_of_the_wrong_type_is_unreadable_and_disturbs_no_other() {
         assert_eq!(lives(&store, good).await, Ok(true));
     }
     assert!(matches!(store.end(bad, Ending::Admin).await, Err(Fault::Unreadable(_))));
-    assert!(matches!(store.change_jar(bad, &|_| true).await, Err(Fault::Unreadable(_))));
+    assert!(matches!(store.change_jar(bad, &sid(), &|_| true).await, Err(Fault::Unreadable(_))));
     let list = ClientId::new("list").unwrap();
     let question = Question { client: Some(&list), session: &[] };
     assert!(matches!(store.ask(question).await, Err(Fault::Unreadable(_))));

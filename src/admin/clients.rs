@@ -46,9 +46,14 @@ pub(super) async fn show(parts: &Parts, id: &str) -> Result<Response, Problem> {
     }
 }
 
-/// Whether the file or the store knows that client.
-pub(super) async fn is_known(parts: &Parts, id: &ClientId) -> Result<bool, Problem> {
-    Ok(in_file(parts, id).is_some() || stored(parts, id).await?.is_some())
+/// The newest secret of a client that the file or the store knows; `None` where neither does.
+pub(super) async fn newest_secret(parts: &Parts, id: &ClientId) -> Result<Option<Secret>, Problem> {
+    let secrets = match in_file(parts, id) {
+        Some(client) => Some(client.secrets.clone()),
+        None => stored(parts, id).await?.map(|client| client.secrets),
+    };
+    let now = parts.clock.now();
+    Ok(secrets.and_then(|secrets| secrets.into_iter().find(|live| live.counts(now))).map(|live| live.secret))
 }
 
 #[derive(Deserialize)]
@@ -161,17 +166,13 @@ pub(super) async fn rotate(parts: &Parts, id: &str, body: &Bytes) -> Result<Resp
 
 /// Puts the new secret first and keeps the newest of the old ones until then: two live ones at most.
 fn rotate_secrets(secrets: &mut Vec<LiveSecret>, new: &str, now: Timestamp, until: Timestamp) {
-    let old = secrets.drain(..).find(|old| is_live(old, now));
+    let old = secrets.drain(..).find(|old| old.counts(now));
     secrets.push(LiveSecret { secret: Secret::new(new), until: None });
     if let Some(LiveSecret { secret, until: limit }) = old
         && until > now
     {
         secrets.push(LiveSecret { secret, until: Some(limit.map_or(until, |limit| limit.min(until))) });
     }
-}
-
-fn is_live(secret: &LiveSecret, now: Timestamp) -> bool {
-    secret.until.is_none_or(|until| until > now)
 }
 
 async fn stored(parts: &Parts, id: &ClientId) -> Result<Option<ClientRecord>, Problem> {
@@ -277,7 +278,7 @@ fn view_of_file(client: &FileClient, now: Timestamp) -> Value {
 }
 
 fn old_secret_until(secrets: &[LiveSecret], now: Timestamp) -> Option<u64> {
-    secrets.iter().skip(1).filter(|secret| is_live(secret, now)).find_map(|secret| secret.until).map(Timestamp::as_secs)
+    secrets.iter().skip(1).filter(|secret| secret.counts(now)).find_map(|secret| secret.until).map(Timestamp::as_secs)
 }
 
 fn with_secret(view: Value, secret: &str) -> Value {

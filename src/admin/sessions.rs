@@ -1,5 +1,7 @@
 //! `/api/v1/users/{id}/sessions`: who is logged in, logging in on somebody's behalf, and ending it.
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 use http::StatusCode;
 use serde::Deserialize;
@@ -9,6 +11,8 @@ use crate::admin::answer::{self, Problem, Response};
 use crate::admin::{Parts, clients};
 use crate::ids::{ClientId, UserId};
 use crate::login::issue::{self, NewSession, NotIssued};
+use crate::request::MAX_USER_AGENT;
+use crate::secret::Secret;
 use crate::store::{Ending, Live};
 use crate::verify::SessionSettings;
 
@@ -33,12 +37,13 @@ struct New {
 pub(super) async fn issue(parts: &Parts, user: &str, body: &Bytes) -> Result<Response, Problem> {
     let user = user_id(user)?;
     let new: New = answer::parse(body)?;
-    check_binding(&new, &parts.session)?;
-    let client = known_client(parts, new.client_id.as_deref()).await?;
+    let (ip, user_agent) = place(&new, &parts.session)?;
+    let (client, client_secret) = known_client(parts, new.client_id.as_deref()).await?.unzip();
     let new = NewSession {
         client,
-        ip: new.ip,
-        user_agent: new.user_agent,
+        client_secret,
+        ip,
+        user_agent,
         holds_cookies: parts.holds_cookies,
         ..NewSession::of(user.clone())
     };
@@ -55,23 +60,32 @@ pub(super) async fn issue(parts: &Parts, user: &str, body: &Bytes) -> Result<Res
     Ok(answer::json(StatusCode::CREATED, &body))
 }
 
-/// A session bound to an address or a program that nobody named could never be used.
-fn check_binding(new: &New, settings: &SessionSettings) -> Result<(), Problem> {
+/// The address and the program that it will be used from, spelled as they are compared. A session bound to what nobody named
+/// could never be used.
+fn place(new: &New, settings: &SessionSettings) -> Result<(String, String), Problem> {
     let missing = |key: &str| Problem::bad(format!("{key}: is needed, because `session.bind` ties sessions to it"));
-    match new {
-        New { ip, .. } if settings.bind_ip && ip.is_empty() => Err(missing("ip")),
-        New { user_agent, .. } if settings.bind_user_agent && user_agent.is_empty() => Err(missing("user_agent")),
-        _ => Ok(()),
+    let ip = match new.ip.as_str() {
+        "" if settings.bind_ip => return Err(missing("ip")),
+        "" => String::new(),
+        ip => ip.parse::<IpAddr>().map_err(|_| Problem::bad("ip: is no address"))?.to_canonical().to_string(),
+    };
+    match new.user_agent.as_str() {
+        "" if settings.bind_user_agent => Err(missing("user_agent")),
+        long if long.len() > MAX_USER_AGENT => {
+            Err(Problem::bad(format!("user_agent: is longer than {MAX_USER_AGENT} bytes, which are all that count")))
+        }
+        user_agent => Ok((ip, user_agent.to_owned())),
     }
 }
 
-async fn known_client(parts: &Parts, id: Option<&str>) -> Result<Option<ClientId>, Problem> {
+/// The client that was named, and its newest secret.
+async fn known_client(parts: &Parts, id: Option<&str>) -> Result<Option<(ClientId, Secret)>, Problem> {
     let Some(id) = id else { return Ok(None) };
     let id = clients::client_id(id)?;
-    if !clients::is_known(parts, &id).await? {
-        return Err(Problem::not_found(format!("client_id: there is no client `{id}`")));
+    match clients::newest_secret(parts, &id).await? {
+        Some(secret) => Ok(Some((id, secret))),
+        None => Err(Problem::not_found(format!("client_id: there is no client `{id}`"))),
     }
-    Ok(Some(id))
 }
 
 /// Ends every session of a user.
@@ -118,6 +132,9 @@ impl From<NotIssued> for Problem {
         match why {
             NotIssued::Full => Self::conflict("the user holds as many sessions as `session.per_user` allows"),
             NotIssued::NoRandom(why) => Self::unavailable(why),
+            NotIssued::NoSecret => {
+                Self::bad("client_id: is needed, because `session.sealed` seals tokens under its secret")
+            }
             NotIssued::Store(fault) => fault.into(),
         }
     }

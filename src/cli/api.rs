@@ -70,6 +70,7 @@ impl ApiArgs {
     pub(super) fn open(&self) -> anyhow::Result<Api> {
         let token = self.admin_token.as_deref().filter(|token| !token.is_empty());
         let token = token.map(|token| HeaderValue::from_str(&format!("Bearer {token}"))).transpose();
+        let token = token.map(|token| token.map(unprintable));
         Ok(Api {
             url: self.admin.clone(),
             place: Place::parse(&self.admin)?,
@@ -171,6 +172,12 @@ fn why(error: &io::Error) -> String {
     text.to_lowercase()
 }
 
+/// So that nothing that prints a request prints it.
+fn unprintable(mut token: HeaderValue) -> HeaderValue {
+    token.set_sensitive(true);
+    token
+}
+
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
@@ -204,6 +211,13 @@ mod tests {
         {
             assert!(Place::parse(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn the_admin_token_is_not_printed() {
+        let admin = "http://127.0.0.1:9900".to_owned();
+        let api = ApiArgs { admin, admin_token: Some("hunter2".to_owned()), json: false }.open().unwrap();
+        assert!(!format!("{api:?}").contains("hunter2"), "{api:?}");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::cli::{Failure, load};
 use crate::config::{Overrides, Settings};
 use crate::gate::explain::{Explanation, Refused, Shown};
 use crate::policy::endpoint::Endpoint;
+use crate::request::Unreadable;
 use crate::request::head::Head;
 
 /// Arguments of `explain`.
@@ -40,7 +41,11 @@ pub fn run(args: &ExplainArgs) -> Result<(), Failure> {
     let form = args.form.as_deref();
     let head =
         head(&args.method, &args.target, &args.headers, form).map_err(|wrong| Failure::Usage(wrong.to_string()))?;
-    let explanation = settings.gate.explain(Head::parse(head.into(), &settings.server.methods), form);
+    let head = match head.len() > settings.server.header {
+        true => Err(Unreadable::HeaderTooLarge(settings.server.header)),
+        false => Head::parse(head.into(), &settings.server.methods),
+    };
+    let explanation = settings.gate.explain(head, form);
     if args.json {
         return Ok(say_json(&serde_json::to_value(&explanation)?)?);
     }

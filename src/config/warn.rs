@@ -5,6 +5,9 @@ use crate::config::file::rule::{Requirement, Rule};
 use crate::config::file::{File, Mode};
 use crate::config::values::{SecretText, TextOr};
 
+/// Shorter ones may be guessed.
+const MIN_ADMIN_TOKEN: usize = 16;
+
 /// Warns of all that is doubtful in a file.
 pub(crate) fn about(file: &File, faults: &mut Faults) {
     if file.mode == Mode::Observe {
@@ -21,8 +24,18 @@ pub(crate) fn about(file: &File, faults: &mut Faults) {
     if keys.iter().any(|key| matches!(key, SecretText::Text(text) if text == "plain")) {
         faults.warn("store.key", "holds plain: values that were not sealed, whoever wrote them, are accepted");
     }
+    admin_token(file, faults);
     unreachable_rules(&file.rules, !file.fold.is_empty(), faults);
     equal_tokens(&file.rules, faults);
+}
+
+/// Who may try as often as he likes should have much to try.
+fn admin_token(file: &File, faults: &mut Faults) {
+    let short = |token: &SecretText| matches!(token, SecretText::Text(text) if text.len() < MIN_ADMIN_TOKEN);
+    if file.admin.token.0.iter().flatten().any(short) {
+        faults
+            .warn("admin.token", "is shorter than 16 characters; `openssl rand -hex 16` makes one that nobody guesses");
+    }
 }
 
 fn unreachable_rules(rules: &[Rule], fold_case: bool, faults: &mut Faults) {

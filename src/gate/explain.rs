@@ -72,6 +72,10 @@ impl Settings {
         let mut inbound = read::unread(head, origin, self.reading.lenient)?;
         if let Some(form) = form {
             if self.kind_of(&inbound) == BodyKind::Form {
+                let limit = self.reading.limits.form;
+                if form.len() as u64 > limit {
+                    return Err(Unreadable::TooLarge(format!("the form is larger than {limit} bytes")));
+                }
                 inbound.form = Params::parse(form.as_bytes());
             }
             inbound.body = Body::Gathered(Bytes::copy_from_slice(form.as_bytes()));
@@ -81,7 +85,7 @@ impl Settings {
 
     /// Explains it.
     pub fn explain(&self, head: Result<Head, Unreadable>, form: Option<&str>) -> Explanation {
-        let inbound = match self.read_offline(head, form) {
+        let mut inbound = match self.read_offline(head, form) {
             Ok(inbound) => inbound,
             Err(unreadable) => {
                 let refused = Some(Refusal::from(unreadable).into());
@@ -95,17 +99,20 @@ impl Settings {
             cookies: self.shown(&inbound.cookies),
             ..Explanation::default()
         };
-        match self.decide_offline(&inbound) {
+        let mut body = inbound.split_body();
+        match self.decide_offline(&inbound, &mut body) {
             Ok(decided) => explanation.decided(&decided, &Claims::of(&inbound, &self.credentials), self),
             Err(refusal) => explanation.refused = Some(refusal.into()),
         }
         explanation
     }
 
-    /// With a look through a body that is there, which a request that arrives is asked for last of all.
-    fn decide_offline(&self, inbound: &Inbound) -> Result<Decided<'_>, Refusal> {
-        let decided = self.decide(inbound)?;
-        if let (Some(bytes), Some(scan)) = (inbound.gathered(), self.scan(inbound, decided.rule)) {
+    /// With a look at the body, as far as it was given.
+    fn decide_offline(&self, inbound: &Inbound, body: &mut Body) -> Result<Decided<'_>, Refusal> {
+        let decided = self.decide(inbound);
+        body.limit_to(self.max_body(decided.as_ref().ok().map(|decided| decided.rule)))?;
+        let decided = decided?;
+        if let (Some(bytes), Some(scan)) = (body.gathered(), self.scan(inbound, decided.rule)) {
             read::check_multipart(bytes, scan)?;
         }
         Ok(decided)

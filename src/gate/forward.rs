@@ -6,8 +6,9 @@ use http::{HeaderMap, Response};
 
 use crate::credentials::Claims;
 use crate::gate::note::Note;
-use crate::gate::{Gate, is_public, replies};
-use crate::login::{self, Attempt, Desk, Watched, jar, judged};
+use crate::gate::{Gate, is_public, location, replies};
+use crate::login::{self, Attempt, Desk, Pages, Watched, jar, judged};
+use crate::policy::login_rule::LoginRule;
 use crate::policy::rule::{Logout, Rule};
 use crate::reply::{Body, Reason, Refusal};
 use crate::request::{Inbound, body};
@@ -55,7 +56,7 @@ impl Gate {
         };
         let response = self.send(passage.inbound, body, &load, note).await?;
         let mut response = match login {
-            Some(rule) => return self.watch_login(passage, rule, response, note).await,
+            Some(rule) => return self.watch_login((passage, &load), rule, response, note).await,
             None => response,
         };
         if let Some(live) = passage.permit.session() {
@@ -91,15 +92,7 @@ impl Gate {
         note: &mut Note,
     ) -> Result<Response<ResponseBody>, Refusal> {
         let traceparent = replies::traceparent(inbound.head.header("traceparent"));
-        let context = Context {
-            identity: load.permit.identity(),
-            request_id: &note.request_id,
-            now: self.clock.now(),
-            cookies: load.cookies.as_deref(),
-            drop_authorization: load.drop_authorization,
-            plain_reply: load.plain_reply,
-            traceparent: &traceparent,
-        };
+        let context = self.context(load, note, &traceparent);
         let method = inbound.head.method();
         let outgoing = Outgoing {
             head: headers::head(inbound, &context, &self.settings.forward),
@@ -113,6 +106,18 @@ impl Gate {
         let response = self.upstream.send(outgoing).await;
         note.upstream = Some(started.elapsed());
         Ok(response?)
+    }
+
+    fn context<'a>(&self, load: &'a Load<'_>, note: &'a Note, traceparent: &'a str) -> Context<'a> {
+        Context {
+            identity: load.permit.identity(),
+            request_id: &note.request_id,
+            now: self.clock.now(),
+            cookies: load.cookies.as_deref(),
+            drop_authorization: load.drop_authorization,
+            plain_reply: load.plain_reply,
+            traceparent,
+        }
     }
 
     /// Whether this request's cookies are the gate's business: the client's own do not pass then.
@@ -137,15 +142,24 @@ impl Gate {
 
     async fn watch_login(
         &self,
-        passage: &Passage<'_>,
-        rule: &crate::policy::login_rule::LoginRule,
+        (passage, load): (&Passage<'_>, &Load<'_>),
+        rule: &LoginRule,
         response: Response<ResponseBody>,
         note: &mut Note,
     ) -> Result<Response<Body>, Refusal> {
+        let traceparent = replies::traceparent(passage.inbound.head.header("traceparent"));
+        let pages = Pages {
+            upstream: &self.upstream,
+            settings: &self.settings.forward,
+            context: self.context(load, note, &traceparent),
+            response_timeout: passage.rule.response_timeout,
+        };
         let attempt = Attempt {
+            pages,
             rule,
             inbound: passage.inbound,
             client: passage.permit.identity().client.as_ref(),
+            client_secret: passage.permit.client_secret(),
             claims: passage.claims,
             data_key: &self.settings.reply.keys.data,
         };
@@ -183,7 +197,8 @@ impl Gate {
         }
         if live.record.holds_cookies {
             // The request was done and its answer is right; only the cookies could not be kept.
-            if let Err(fault) = self.store.change_jar(live.hash, &|jar| jar::apply(jar, &changes, now)).await {
+            let apply = |jar: &mut Vec<_>| jar::apply(jar, &changes, now);
+            if let Err(fault) = self.store.change_jar(live.hash, &live.record.id, &apply).await {
                 tracing::warn!(%fault, "cookies of the application could not be kept");
             }
         }
@@ -204,7 +219,7 @@ impl Gate {
 
     /// What every answer of the application gets on its way out.
     fn finish(&self, inbound: &Inbound, mut response: Response<Body>, note: &Note) -> Response<Body> {
-        replies::rewrite_location(response.headers_mut(), &inbound.origin, &self.settings.forward);
+        location::rewrite(response.headers_mut(), inbound.head.host(), &inbound.origin, &self.settings.forward);
         replies::put_request_id(response.headers_mut(), &note.request_id);
         response
     }

@@ -5,19 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::gate::Arrived;
+use crate::gate::{Arrived, redact};
 use crate::ids::RequestId;
 use crate::reply::{Asked, Refusal};
 use crate::request::address::Origin;
 use crate::request::head::Head;
-use crate::request::php::{fold_name, url_decode};
-use crate::request::reserved::{Kind, Reserved};
+use crate::request::reserved::Reserved;
 use crate::telemetry::{Outcome, Verdict};
 use crate::upstream::Interim;
 use crate::verify::Identity;
-
-/// Longest path that is logged, in bytes.
-const MAX_PATH: usize = 2048;
 
 /// Filled in as the walk goes.
 #[derive(Debug)]
@@ -61,7 +57,7 @@ impl Note {
     pub(super) fn saw(&mut self, head: &Head, origin: &Origin, reserved: &Reserved) {
         self.ip = origin.ip;
         self.method = head.method().to_owned();
-        self.path = redacted(head.target(), reserved);
+        self.path = redact::target(head.target(), reserved);
         self.accept_language = head.header("Accept-Language").map(<[u8]>::to_vec);
         self.is_head = head.method() == "HEAD";
     }
@@ -109,36 +105,4 @@ impl Note {
             upstream: self.upstream,
         }
     }
-}
-
-/// The target with the values of credentials and login fields blotted out, whatever spelling PHP would fold to them.
-fn redacted(target: &str, reserved: &Reserved) -> String {
-    let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    let mut out = String::with_capacity(target.len());
-    out.push_str(path);
-    for (index, pair) in query.split('&').enumerate().filter(|_| !query.is_empty()) {
-        out.push(if index == 0 { '?' } else { '&' });
-        match pair.split_once('=') {
-            Some((name, _)) if is_secret(name, reserved) => {
-                out.push_str(name);
-                out.push_str("=[redacted]");
-            }
-            _ => out.push_str(pair),
-        }
-    }
-    if out.len() > MAX_PATH {
-        out.truncate(out.floor_char_boundary(MAX_PATH));
-        out.push_str("[...]");
-    }
-    out
-}
-
-fn is_secret(name: &str, reserved: &Reserved) -> bool {
-    let decoded = url_decode(name.as_bytes());
-    let folded = fold_name(&decoded).map(|(folded, _)| folded);
-    let kind = folded.and_then(|folded| reserved.find(&folded)).map(|name| name.kind);
-    let lower = decoded.to_ascii_lowercase();
-    // Passwords are no credentials of this gate, but nothing that a log should hold either.
-    let password = lower == b"pwd" || lower.windows(4).any(|word| word == b"pass");
-    password || matches!(kind, Some(Kind::Credential { .. } | Kind::LoginField))
 }

@@ -38,20 +38,20 @@ impl Gate {
         Ok(Body::Gathered(bytes))
     }
 
-    /// Reads what must be read of the body before it goes on, once nothing else stands against the request: a client that waits
-    /// to be asked for its body (RFC 9110, 10.1.1) is not asked in vain.
+    /// Reads what must be read of the body before it goes on.
     ///
     /// A multipart body within the limit is looked through before anybody sees it, a longer one as it streams: it is broken off
     /// before a part that it must not hold.
     pub(super) async fn read_rest(&self, inbound: &Inbound, body: &mut Body, rule: &Rule) -> Result<(), Unreadable> {
         self.gather_rest(inbound, body).await?;
-        match (self.settings.scan(inbound, rule), &mut *body) {
-            (Some(scan), Body::Gathered(bytes)) => check_multipart(bytes, scan),
-            (Some(scan), Body::Streaming(streaming)) if self.settings.mode == Mode::Enforce => {
-                streaming.watch_with(scan);
+        let Some(scan) = self.settings.scan(inbound, rule) else { return Ok(()) };
+        match body.gathered() {
+            Some(bytes) => check_multipart(bytes, scan),
+            None if self.settings.mode == Mode::Enforce => {
+                body.watch_with(scan);
                 Ok(())
             }
-            _ => Ok(()),
+            None => Ok(()),
         }
     }
 
@@ -75,10 +75,9 @@ impl Settings {
         BodyKind::of(inbound.head.header("Content-Type"))
     }
 
-    /// What a multipart body is looked through for, once its rule is known; `None` where PHP reads none, or nobody shall.
+    /// What a multipart body is looked through for; `None` where PHP reads none, or nobody shall.
     pub(super) fn scan(&self, inbound: &Inbound, rule: &Rule) -> Option<Scan> {
-        let read = inbound.head.method() == "POST" && !rule.opaque_body;
-        if !read || BodyKind::of(inbound.head.header("Content-Type")) != BodyKind::Multipart {
+        if rule.opaque_body || self.kind_of(inbound) != BodyKind::Multipart {
             return None;
         }
         let missed = self.policy.params_missed(inbound, rule);

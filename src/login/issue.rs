@@ -2,6 +2,7 @@
 
 use crate::clock::{Clock, Timestamp};
 use crate::ids::{BadId, ClientId, SessionId, TokenHash, UserId};
+use crate::login::seal_token;
 use crate::secret::Secret;
 use crate::store::{Admission, Cap, Created, Ending, Fault, HeldCookie, SessionRecord, Store};
 use crate::verify::SessionSettings;
@@ -13,6 +14,8 @@ pub struct NewSession {
     pub user: UserId,
     /// The client that logs in, where there is one.
     pub client: Option<ClientId>,
+    /// That client's secret, under which the token is sealed where `session.sealed` says so.
+    pub client_secret: Option<Secret>,
     /// The token that the application issued; `None` makes one: 128 random bits as 32 hex digits.
     pub adopted: Option<Secret>,
     /// Address of the login.
@@ -31,14 +34,25 @@ impl NewSession {
     /// For a user, and nothing else known.
     pub fn of(user: UserId) -> Self {
         let (ip, user_agent, jar) = (String::new(), String::new(), Vec::new());
-        Self { user, client: None, adopted: None, ip, user_agent, jar, holds_cookies: false, older: None }
+        Self {
+            user,
+            client: None,
+            client_secret: None,
+            adopted: None,
+            ip,
+            user_agent,
+            jar,
+            holds_cookies: false,
+            older: None,
+        }
     }
 }
 
 /// A session that stands.
 #[derive(Clone, Debug)]
 pub struct Issued {
-    /// What its holder shows from now on. Not kept anywhere else.
+    /// What its holder is handed: the token that it shows from now on, sealed where `session.sealed` says so. Not kept anywhere
+    /// else.
     pub token: Secret,
     /// Its public id.
     pub session: SessionId,
@@ -59,6 +73,9 @@ pub enum NotIssued {
     /// The operating system gave no random bytes.
     #[error("no random bytes: {0}")]
     NoRandom(String),
+    /// Tokens are handed out sealed, and there is no client under whose secret.
+    #[error("`session.sealed` needs a client under whose secret the token is sealed")]
+    NoSecret,
     /// Nobody knows whether it stands.
     #[error(transparent)]
     Store(#[from] Fault),
@@ -90,6 +107,7 @@ pub async fn issue(
         }
         None => Secret::new(random_hex::<16>()?),
     };
+    let handed = handed_out(&token, new.client_secret.as_ref(), settings)?;
     let now = clock.now();
     let record = SessionRecord {
         id: SessionId::new(random_hex::<8>()?)?,
@@ -108,9 +126,19 @@ pub async fn issue(
     match store.admit(admission).await? {
         Created::Full => Err(NotIssued::Full),
         Created::Stands { displaced } => {
-            Ok(Issued { token, session: record.id, hash, expires: now.plus(life), displaced })
+            Ok(Issued { token: handed, session: record.id, hash, expires: now.plus(life), displaced })
         }
     }
+}
+
+/// The token as its holder gets it. Never plain where it must be sealed: then there is no session at all.
+fn handed_out(token: &Secret, under: Option<&Secret>, settings: &SessionSettings) -> Result<Secret, NotIssued> {
+    if !settings.sealed {
+        return Ok(token.clone());
+    }
+    let mut nonce = [0; seal_token::NONCE];
+    getrandom::fill(&mut nonce)?;
+    under.and_then(|secret| seal_token::seal(token, secret, nonce)).ok_or(NotIssued::NoSecret)
 }
 
 /// A token that the application hands out again has one session: none that was made before `store.key` was replaced may come

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -15,6 +16,13 @@ pub fn whole(text: &str) -> Option<&RawValue> {
 pub fn at<'a>(json: &'a RawValue, pointer: &str) -> Option<&'a RawValue> {
     let tokens = pointer.split('/').skip(1);
     tokens.map(|token| token.replace("~1", "/").replace("~0", "~")).try_fold(json, |json, token| member(json, &token))
+}
+
+/// Where the value at a pointer stands in its text.
+pub fn place(text: &str, pointer: &str) -> Option<Range<usize>> {
+    let value = at(whole(text)?, pointer)?.get();
+    let start = value.as_ptr().addr().checked_sub(text.as_ptr().addr())?;
+    Some(start..start + value.len())
 }
 
 fn member<'a>(json: &'a RawValue, name: &str) -> Option<&'a RawValue> {

@@ -2,8 +2,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use http::header::LOCATION;
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue, LOCATION};
 use http::response::Parts;
+use regex::bytes::Regex;
 use serde_json::value::RawValue;
 
 use crate::clock::Timestamp;
@@ -16,26 +18,37 @@ use crate::request::Inbound;
 use crate::request::php::{fold_name, nested, url_decode};
 use crate::store::{HeldCookie, Live};
 
-/// A login's reply as the rule looks at it.
+/// A reply of the application, read whole.
 #[derive(Debug)]
-pub struct Judged<'a> {
-    /// The request.
-    pub inbound: &'a Inbound,
-    /// Status and headers of the reply.
-    pub reply: &'a Parts,
+pub struct Answer {
+    /// Status and headers.
+    pub head: Parts,
     /// Its body.
-    pub body: &'a [u8],
-    /// The body as text.
-    pub text: &'a Text<'a>,
-    /// The body as JSON, whatever its Content-Type says.
-    pub json: Option<&'a RawValue>,
-    /// The cookies after the whole reply.
-    pub jar: &'a [HeldCookie],
-    /// Now.
-    pub now: Timestamp,
+    pub body: Bytes,
 }
 
-impl Judged<'_> {
+/// A reply as the rule looks at it.
+#[derive(Debug)]
+pub struct Judged<'a> {
+    inbound: &'a Inbound,
+    answer: &'a Answer,
+    text: Text<'a>,
+    jar: &'a [HeldCookie],
+    now: Timestamp,
+}
+
+impl<'a> Judged<'a> {
+    /// What came of a request, with the cookies that stand after it.
+    pub fn new(inbound: &'a Inbound, answer: &'a Answer, jar: &'a [HeldCookie], now: Timestamp) -> Self {
+        let content_type = answer.head.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+        Self { inbound, answer, text: Text::of(&answer.body, content_type), jar, now }
+    }
+
+    /// The body as text.
+    pub fn text(&self) -> &str {
+        &self.text.text
+    }
+
     /// Whether any of the conditions holds.
     pub fn succeeded(&self, success: &[Conditions]) -> bool {
         success.iter().any(|conditions| self.holds(conditions))
@@ -43,16 +56,21 @@ impl Judged<'_> {
 
     fn holds(&self, conditions: &Conditions) -> bool {
         let Conditions { status, json, cookie, location, body, not } = conditions;
-        (status.is_empty() || status.contains(&self.reply.status.as_u16()))
+        (status.is_empty() || status.contains(&self.answer.head.status.as_u16()))
             && json.iter().all(|(pointer, wanted)| self.value(pointer).and_then(json::scalar).as_ref() == Some(wanted))
             && cookie.as_ref().is_none_or(|glob| self.cookie(glob).is_some())
             && location.as_ref().is_none_or(|glob| self.leads_to(glob))
-            && body.as_ref().is_none_or(|regex| regex.is_match(self.text.text.as_bytes()) || regex.is_match(self.body))
-            && not.as_ref().is_none_or(|not| !self.holds(not))
+            && body.as_ref().is_none_or(|regex| self.shows(regex))
+            && !self.succeeded(not)
     }
 
+    /// JSON is known by its content, whatever Content-Type says.
     fn value(&self, pointer: &str) -> Option<&RawValue> {
-        json::at(self.json?, pointer)
+        json::at(json::whole(self.text())?, pointer)
+    }
+
+    fn shows(&self, regex: &Regex) -> bool {
+        regex.is_match(self.text().as_bytes()) || regex.is_match(&self.answer.body)
     }
 
     fn cookie(&self, glob: &Glob) -> Option<Vec<u8>> {
@@ -61,7 +79,7 @@ impl Judged<'_> {
 
     /// Whether Location has such a path and query; a relative one is looked at as written, too.
     fn leads_to(&self, glob: &Glob) -> bool {
-        let Some(location) = self.reply.headers.get(LOCATION) else { return false };
+        let Some(location) = self.answer.head.headers.get(LOCATION) else { return false };
         let written = location::without_fragment(location.as_bytes());
         let resolved = location::path_and_query(written, &self.inbound.target.raw_path);
         glob.matches_text(&resolved) || location::is_relative(written) && glob.matches_text(written)
@@ -82,11 +100,11 @@ impl Judged<'_> {
             }
             Source::Form(name) => form_field(self.inbound, name),
             Source::Header(name) => {
-                self.reply.headers.get_all(name).iter().next_back().map(|value| value.as_bytes().to_vec())
+                self.answer.head.headers.get_all(name).iter().next_back().map(|value| value.as_bytes().to_vec())
             }
             Source::Cookie(glob) => self.cookie(glob),
             Source::Body(regex) => {
-                let found = regex.captures(self.text.text.as_bytes())?.get(1)?;
+                let found = regex.captures(self.text().as_bytes())?.get(1)?;
                 let found = String::from_utf8(found.as_bytes().to_vec()).ok()?;
                 self.text.vouch(found).map(String::into_bytes)
             }

@@ -5,16 +5,29 @@ use serde_json::{Map, Value, json};
 
 use crate::ids::UserId;
 use crate::login::issue::Issued;
-use crate::login::json::Object;
+use crate::login::json::{self, Object};
+use crate::secret::Secret;
 
 /// What the client learns: `user_id`, `user_token` and `expire_time` (Unix seconds). The only place where a token leaves the gate.
 pub fn data(user: &UserId, issued: &Issued) -> Map<String, Value> {
-    let token = std::str::from_utf8(issued.token.expose()).unwrap_or_default();
     let mut data = Map::new();
     data.insert("user_id".into(), json!(user.as_str()));
-    data.insert("user_token".into(), json!(token));
+    data.insert("user_token".into(), text(&issued.token));
     data.insert("expire_time".into(), json!(issued.expires.as_secs()));
     data
+}
+
+fn text(token: &Secret) -> Value {
+    json!(std::str::from_utf8(token.expose()).unwrap_or_default())
+}
+
+/// Puts the sealed token where the application's own stood: sealed in one place and plain in another, it would not be sealed at all.
+/// `None` where nothing stands there.
+pub fn replace(reply: &str, pointer: &str, sealed: &Secret) -> Option<String> {
+    let place = json::place(reply, pointer)?;
+    let mut replaced = reply.to_owned();
+    replaced.replace_range(place, &text(sealed).to_string());
+    Some(replaced)
 }
 
 /// Puts `data` into the member `key` of a JSON object; all else stays as written. `None` where the reply is no object, or the
@@ -81,5 +94,23 @@ mod tests {
             assert_eq!(merged.as_deref(), expected.map(str::as_bytes), "{reply}");
         }
         assert_eq!(into_json("<html>", "data", &data), None);
+    }
+
+    #[test]
+    fn a_sealed_token_takes_the_place_of_the_applications_own_and_of_nothing_else() {
+        let table: &[(&str, &str, Option<&str>)] = &[
+            (r#"{"t": "plain","n":1.10}"#, "/t", Some(r#"{"t": "v1.x","n":1.10}"#)),
+            (
+                r#"{"data":{"t":123,"u":[{"t":"plain"}]}}"#,
+                "/data/t",
+                Some(r#"{"data":{"t":"v1.x","u":[{"t":"plain"}]}}"#),
+            ),
+            (r#"{"data":["登录","plain"]}"#, "/data/1", Some(r#"{"data":["登录","v1.x"]}"#)),
+            (r#"{"data":{}}"#, "/data/t", None),
+            ("<html>", "/t", None),
+        ];
+        for (reply, pointer, expected) in table {
+            assert_eq!(replace(reply, pointer, &Secret::new("v1.x")).as_deref(), *expected, "{reply}");
+        }
     }
 }

@@ -11,6 +11,8 @@ pub struct LoginRule {
     pub success: Vec<Conditions>,
     /// Who logged in.
     pub user_id: UserSource,
+    /// `user_id.get`: the page in which that is found, asked with the new cookies; otherwise it is found in the reply itself.
+    pub user_page: Option<String>,
     /// `form:NAME` that names the account, for the lock-out.
     pub user_name: Option<String>,
     /// Where the token comes from.
@@ -38,8 +40,8 @@ pub struct Conditions {
     pub location: Option<Glob>,
     /// The body holds this.
     pub body: Option<Regex>,
-    /// And none of these hold.
-    pub not: Option<Box<Conditions>>,
+    /// And not all of these hold; of several, none does.
+    pub not: Vec<Conditions>,
 }
 
 /// Where a value is found.

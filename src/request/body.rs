@@ -56,14 +56,14 @@ impl Body {
     /// Sets the bound of the whole body; an error where it is known to be larger.
     pub fn limit_to(&mut self, limit: u64) -> Result<(), Unreadable> {
         let known = match self {
-            Self::Empty => Some(0),
-            Self::Gathered(bytes) => Some(bytes.len() as u64),
+            Self::Empty => 0,
+            Self::Gathered(bytes) => bytes.len() as u64,
             Self::Streaming(streaming) => {
                 streaming.limits.body = limit;
-                Some(streaming.length.unwrap_or(streaming.received))
+                streaming.length.unwrap_or(streaming.received)
             }
         };
-        if known.is_some_and(|known| known > limit) { Err(too_large(limit)) } else { Ok(()) }
+        if known > limit { Err(too_large(limit)) } else { Ok(()) }
     }
 
     /// Gathers a body that is still to come, unless it is longer than `limit` bytes: then it streams on, with nothing lost.
@@ -76,6 +76,13 @@ impl Body {
             other => other,
         };
         Ok(())
+    }
+
+    /// Has a scan watch a body that is still to come, from its first byte.
+    pub fn watch_with(&mut self, scan: Scan) {
+        if let Self::Streaming(streaming) = self {
+            streaming.watch_with(scan);
+        }
     }
 }
 

@@ -121,6 +121,12 @@ impl Reserved {
         fields.into_iter().try_for_each(|field| check::nowhere(field, parts, "where no login is"))
     }
 
+    /// Whether the name of a token stands in a text as a whole word, so that what follows may be one: for logs.
+    pub fn names_token(&self, text: &[u8]) -> bool {
+        let is_token = |name: &&Name| matches!(name.header, Some("X-User-Token" | "X-Api-Token"));
+        self.names.iter().filter(is_token).any(|name| check::has_word(text, &name.name))
+    }
+
     /// Refuses a reserved name that stands as a whole word in the decoded rest of a path that a rule leaves open (`/**`):
     /// frameworks take parameters from there (`/news/list/user_id/5`).
     pub fn check_path_rest(&self, rest: &[u8]) -> Result<(), Unreadable> {
@@ -129,6 +135,20 @@ impl Reserved {
             Some(name) => Err(Unreadable::Ambiguous(format!("{} in path", name.shown()))),
             None => Ok(()),
         }
+    }
+
+    /// Where the name of a token or a signature ends that stands as a whole word in `text`, as it would before its value in a
+    /// path. `sign` is an ordinary word as well, so it counts before something as long as a hash only.
+    pub fn token_in(&self, text: &[u8]) -> Option<usize> {
+        let ends = self.names.iter().filter_map(|name| {
+            let least = match name.header? {
+                "X-Api-Token" | "X-User-Token" => 1,
+                "X-Sign" => 33,
+                _ => return None,
+            };
+            check::word_end(text, &name.name).filter(|end| text.len() >= end + least)
+        });
+        ends.min()
     }
 }
 

@@ -6,8 +6,13 @@ use bytes::Bytes;
 
 use crate::request::head::{Framing, Head, Version};
 
-/// In place of a head that could not be read: answered, then the connection ends.
-pub(super) const REFUSED: Bytes = Bytes::from_static(b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n");
+/// In place of a head that could not be read: answered, then the connection ends. An answer to HEAD has no body even then.
+pub(super) fn refused(is_head: bool) -> Bytes {
+    match is_head {
+        true => Bytes::from_static(b"HEAD / HTTP/1.1\r\nconnection: close\r\n\r\n"),
+        false => Bytes::from_static(b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n"),
+    }
+}
 
 /// In place of trailers and the empty line after a chunked body.
 pub(super) const END_OF_CHUNKS: Bytes = Bytes::from_static(b"\r\n");

@@ -48,6 +48,8 @@ pub(super) struct Wire<IO> {
     /// What hyper is told next.
     told: Bytes,
     reading: Reading,
+    /// Whether the head that came last begins with `HEAD`, however it goes on.
+    asks_for_head: bool,
     /// Whether the message under way is the connection's last.
     last: bool,
     /// Whether a head was ever read.
@@ -104,6 +106,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Wire<IO> {
             arrived: BytesMut::new(),
             told: Bytes::new(),
             reading: Reading::Head(Scan::default()),
+            asks_for_head: false,
             last: false,
             began: false,
             awaiting: Awaiting::Nothing,
@@ -177,6 +180,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Wire<IO> {
             return None;
         }
         let limit = self.settings.header;
+        self.asks_for_head = self.arrived.starts_with(b"HEAD ");
         match scan.head_length(&self.arrived, &self.settings.methods) {
             Err(error) => Some(Err(error)),
             Ok(Some(length)) if length > limit => Some(Err(Unreadable::HeaderTooLarge(limit))),
@@ -207,7 +211,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Wire<IO> {
                 self.last = true;
                 self.reading = Reading::Refused;
                 self.arrived = BytesMut::new();
-                self.told = synthetic::REFUSED;
+                self.told = synthetic::refused(self.asks_for_head);
             }
             Ok(head) => {
                 self.last = !head.keeps_alive() || self.slot.is_draining();

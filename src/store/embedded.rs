@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use crate::clock::{Clock, Timestamp};
-use crate::ids::{ClientId, TokenHash, UserId};
+use crate::ids::{ClientId, SessionId, TokenHash, UserId};
 
 use super::codec::Codec;
 use super::record::{ClientRecord, Ending, HeldCookie, SessionRecord};
@@ -112,10 +112,12 @@ impl Embedded {
     pub(super) async fn change_jar(
         &self,
         hash: TokenHash,
+        session: &SessionId,
         change: &(dyn Fn(&mut Vec<HeldCookie>) -> bool + Send + Sync),
     ) -> Result<bool, Fault> {
         self.commit(|tables, journal, now| {
-            let Some((entry, record)) = tables.living(hash, now) else { return false };
+            let living = tables.living(hash, now).filter(|(_, record)| record.id == *session);
+            let Some((entry, record)) = living else { return false };
             let mut record = SessionRecord::clone(record);
             let (used, expires) = (entry.used, entry.expires);
             if change(&mut record.jar) {

@@ -39,6 +39,13 @@ pub struct LiveSecret {
     pub until: Option<Timestamp>,
 }
 
+impl LiveSecret {
+    /// Whether it counts at `now`.
+    pub fn counts(&self, now: Timestamp) -> bool {
+        self.until.is_none_or(|until| now < until)
+    }
+}
+
 /// How an api_token or signature is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Algorithm {

@@ -8,7 +8,7 @@ use redis::Pipeline;
 use tokio::time::Instant;
 
 use crate::clock::{Clock, Timestamp};
-use crate::ids::{TokenHash, UserId};
+use crate::ids::{SessionId, TokenHash, UserId};
 use crate::secret::Secret;
 
 use super::codec::Codec;
@@ -156,6 +156,7 @@ impl Redis {
     pub(super) async fn change_jar(
         &self,
         hash: TokenHash,
+        session: &SessionId,
         change: &(dyn Fn(&mut Vec<HeldCookie>) -> bool + Send + Sync),
     ) -> Result<bool, Fault> {
         let (key, deadline) = (self.codec.session_key(hash), self.link.deadline());
@@ -164,6 +165,9 @@ impl Redis {
             read.cmd("HGET").arg(&key).arg("v");
             let Some(old) = self.link.exchange(&read, deadline).await?.bytes()? else { return Ok(false) };
             let mut record = self.codec.open_session(hash, old.clone())?;
+            if record.id != *session {
+                return Ok(false);
+            }
             if !change(&mut record.jar) {
                 return Ok(true);
             }

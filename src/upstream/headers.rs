@@ -24,6 +24,9 @@ const MAX_INPUT_VARS: usize = 1000;
 /// Written by whoever sends the head, or settled with the client already.
 const NOT_PASSED: [&str; 5] = ["host", "content-length", "transfer-encoding", "expect", "cookie"];
 
+/// What a page that the gate asks for has of the caller's headers.
+const CARRIED: [&str; 3] = ["user-agent", "accept", "accept-language"];
+
 /// `forward`.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -71,6 +74,20 @@ pub fn head(inbound: &Inbound, context: &Context<'_>, settings: &Settings) -> Ve
         target: target(inbound, settings),
         host: inbound.head.host(),
         headers: inbound.head.headers().collect(),
+        origin: &inbound.origin,
+    };
+    spoken.rebuilt(context, settings)
+}
+
+/// The head of a GET that the gate makes of itself, on behalf of a caller: of the caller's headers it has those that tell which
+/// program and language it is for.
+pub fn page(target: &str, inbound: &Inbound, context: &Context<'_>, settings: &Settings) -> Vec<u8> {
+    let carried = |(name, _): &(&[u8], &[u8])| CARRIED.iter().any(|kept| name.eq_ignore_ascii_case(kept.as_bytes()));
+    let spoken = Spoken {
+        method: "GET",
+        target: Cow::Borrowed(target.as_bytes()),
+        host: inbound.head.host(),
+        headers: inbound.head.headers().filter(carried).collect(),
         origin: &inbound.origin,
     };
     spoken.rebuilt(context, settings)

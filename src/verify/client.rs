@@ -87,12 +87,19 @@ impl KnownClient {
         }
     }
 
-    pub(super) fn proves(&self, token: &[u8], endpoint: &Endpoint, calendars: &Calendars, now: Timestamp) -> bool {
-        let secrets: Vec<&[u8]> = live_secrets(&self.secrets, now).collect();
-        calendars.get(&self.date_format).is_some_and(|calendar| {
-            calendar.at(now, |dates| {
-                let claim = Claim { algorithms: &self.algorithms, recipe: &self.recipe, endpoint, dates };
-                proves(token, &claim, &secrets)
+    /// The secret that made this token; `None` where none of the live ones did. Every one of them is tried.
+    pub(super) fn proved(
+        &self,
+        token: &[u8],
+        endpoint: &Endpoint,
+        calendars: &Calendars,
+        now: Timestamp,
+    ) -> Option<&Secret> {
+        calendars.get(&self.date_format)?.at(now, |dates| {
+            let claim = Claim { algorithms: &self.algorithms, recipe: &self.recipe, endpoint, dates };
+            live_secrets(&self.secrets, now).fold(None, |proved, secret| {
+                let fits = proves(token, &claim, &[secret.expose()]);
+                proved.or(fits.then_some(secret))
             })
         })
     }

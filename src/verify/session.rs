@@ -30,6 +30,8 @@ pub struct SessionSettings {
     pub bind_user_agent: bool,
     /// `user_id: required`
     pub user_id_required: bool,
+    /// `sealed`: tokens are handed out sealed under the client's secret.
+    pub sealed: bool,
 }
 
 /// A session's expiry to be pushed forward.

@@ -44,6 +44,7 @@ fn session_settings() -> SessionSettings {
         bind_ip: false,
         bind_user_agent: false,
         user_id_required: true,
+        sealed: false,
     }
 }
 

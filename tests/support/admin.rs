@@ -56,6 +56,7 @@ impl Default for Setting {
             bind_ip: false,
             bind_user_agent: false,
             user_id_required: true,
+            sealed: false,
         };
         Self { token: Some(TOKEN), session, upstream: 1 }
     }

@@ -45,6 +45,12 @@ impl Caller {
         self
     }
 
+    /// The same program at another address of its gate.
+    pub fn at_address(mut self, address: &str) -> Self {
+        self.address = address.to_owned();
+        self
+    }
+
     /// The same program with this session.
     pub fn with(mut self, session: Session) -> Self {
         self.session = Some(session);

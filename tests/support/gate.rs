@@ -77,6 +77,11 @@ impl Gate {
         Caller::new(&self.address, self.clock.clone(), id, secret)
     }
 
+    /// `host:port` of each of its public listeners.
+    pub fn addresses(&self) -> &[String] {
+        &self.running.addresses
+    }
+
     /// Its access log so far, as text. A line is written soon after its reply was sent.
     pub fn log(&self) -> String {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);

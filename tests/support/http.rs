@@ -1,11 +1,12 @@
 //! A small HTTP/1.1 client of our own: it sends exactly the bytes it is told to, which no library does.
 
 use std::future::{Future, IntoFuture};
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// After this long without a byte a test has failed, and must not hang.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -18,6 +19,7 @@ const STUCK: Duration = Duration::from_millis(500);
 #[must_use = "a request is sent when it is awaited"]
 pub struct Request {
     address: String,
+    from: Option<IpAddr>,
     method: String,
     target: String,
     headers: Vec<(String, String)>,
@@ -29,6 +31,7 @@ impl Request {
         let headers = vec![("Host".to_owned(), address.to_owned())];
         Self {
             address: address.to_owned(),
+            from: None,
             method: method.to_owned(),
             target: target.to_owned(),
             headers,
@@ -39,6 +42,12 @@ impl Request {
     /// Adds a header line.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Sends it from that address of this machine.
+    pub fn from(mut self, ip: &str) -> Self {
+        self.from = Some(ip.parse().expect("an address"));
         self
     }
 
@@ -73,7 +82,10 @@ impl Request {
     }
 
     async fn send(self) -> Reply {
-        let mut connection = Connection::open(&self.address).await;
+        let mut connection = match self.from {
+            Some(ip) => Connection::open_from(ip, &self.address).await,
+            None => Connection::open(&self.address).await,
+        };
         connection.send(&self.to_bytes()).await;
         connection.reply_to(&self.method).await.expect("a reply")
     }
@@ -166,6 +178,14 @@ impl Connection {
         let stream =
             TcpStream::connect(address).await.unwrap_or_else(|error| panic!("cannot reach {address}: {error}"));
         stream.set_nodelay(true).expect("TCP_NODELAY");
+        Self { stream, unread: vec![] }
+    }
+
+    pub async fn open_from(ip: IpAddr, address: &str) -> Self {
+        let address: SocketAddr = address.parse().expect("an address");
+        let socket = if ip.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }.expect("a socket");
+        socket.bind(SocketAddr::new(ip, 0)).expect("an address of this machine");
+        let stream = socket.connect(address).await.expect("a connection");
         Self { stream, unread: vec![] }
     }
 

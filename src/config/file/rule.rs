@@ -161,8 +161,8 @@ pub(crate) struct Conditions {
     pub(crate) location: Option<String>,
     /// A regular expression over the body.
     pub(crate) body: Option<String>,
-    /// And none of these hold.
-    pub(crate) not: Option<Box<Conditions>>,
+    /// And not all of these hold; of a list of such maps, none does.
+    pub(crate) not: OneOrMany<Conditions>,
 }
 
 /// A source of the user's id, at length.
@@ -178,8 +178,8 @@ pub(crate) struct UserSource {
     pub(crate) extract: Option<String>,
     /// `lower`: fold to lower case.
     pub(crate) fold: Option<FoldCase>,
-    /// A page to ask with the new cookies. Not available in this version.
-    pub(crate) get: Option<Unbuilt>,
+    /// Path and query of a page to ask for with the new cookies, where the id stands.
+    pub(crate) get: Option<String>,
 }
 
 /// How a value is decoded.

@@ -118,7 +118,7 @@ pub(crate) struct Session {
     pub(crate) bind: Vec<Binding>,
     /// Whether user_id must come along with user_token.
     pub(crate) user_id: UserId,
-    /// Hand out user_token sealed under the client's secret. Not available in this version.
+    /// Hand out user_token sealed under the client's secret.
     pub(crate) sealed: bool,
     /// How long guest sessions live. Not available in this version.
     pub(crate) guest: Span,

@@ -16,10 +16,12 @@ pub(super) fn rule(login: &Login, key: &str, faults: &mut Faults) -> Option<Logi
     let success = success(login, key, faults);
     let user_id = user_id(login, key, faults);
     let user_name = user_name(login, key, user_id.as_ref(), faults);
+    let user_page = user_page(login, key, faults);
     let user_token = faults.take(&format!("{key}.user_token"), token(&login.user_token));
     Some(LoginRule {
         success: success?,
         user_id: user_id?,
+        user_page: user_page?,
         user_name: user_name?,
         user_token: user_token?,
         reply: match login.reply {
@@ -48,17 +50,18 @@ fn success(login: &Login, key: &str, faults: &mut Faults) -> Option<Vec<Conditio
         faults.missing(&key, "is missing; say how a login that succeeded can be told, as {json: {/code: 1}}");
         return None;
     }
-    all_of(login.success.0.iter().enumerate().map(|(index, written)| {
-        let key = format!("{key}[{index}]");
-        conditions(written, &key, faults)
-    }))
+    any_of(&login.success.0, &key, faults)
+}
+
+fn any_of(written: &[rule::Conditions], key: &str, faults: &mut Faults) -> Option<Vec<Conditions>> {
+    all_of(written.iter().enumerate().map(|(index, written)| conditions(written, &format!("{key}[{index}]"), faults)))
 }
 
 fn conditions(written: &rule::Conditions, key: &str, faults: &mut Faults) -> Option<Conditions> {
     let given = !written.status.0.is_empty()
         || !written.json.is_empty()
         || [&written.cookie, &written.location, &written.body].into_iter().any(Option::is_some)
-        || written.not.is_some();
+        || !written.not.0.is_empty();
     if !given && !faults.is_damaged(key) {
         faults.add(key, "names no condition: give status, json, cookie, location, body or not");
         return None;
@@ -74,15 +77,8 @@ fn conditions(written: &rule::Conditions, key: &str, faults: &mut Faults) -> Opt
     let cookie = optional(written.cookie.as_deref(), &format!("{key}.cookie"), Glob::parse, faults);
     let location = optional(written.location.as_deref(), &format!("{key}.location"), Glob::parse, faults);
     let body = optional(written.body.as_deref(), &format!("{key}.body"), regex, faults);
-    let not = written.not.as_ref().map(|not| conditions(not, &format!("{key}.not"), faults));
-    Some(Conditions {
-        status: status?,
-        json: json?,
-        cookie: cookie?,
-        location: location?,
-        body: body?,
-        not: not.map_or(Some(None), |not| not.map(Box::new).map(Some))?,
-    })
+    let not = any_of(&written.not.0, &format!("{key}.not"), faults);
+    Some(Conditions { status: status?, json: json?, cookie: cookie?, location: location?, body: body?, not: not? })
 }
 
 fn optional<T>(
@@ -128,6 +124,24 @@ fn user_source(map: &rule::UserSource, key: &str, faults: &mut Faults) -> Option
         extract: extract?,
         lower: map.fold.is_some(),
     })
+}
+
+fn user_page(login: &Login, key: &str, faults: &mut Faults) -> Option<Option<String>> {
+    let page = match &login.user_id {
+        Some(TextOr::Map(map)) => map.get.as_deref(),
+        Some(TextOr::Text(_)) | None => None,
+    };
+    optional(page, &format!("{key}.user_id.get"), target, faults)
+}
+
+/// What a request line may hold (RFC 9112, 3.2.1).
+fn target(text: &str) -> Result<String, String> {
+    let visible = text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'#' | b'\\'));
+    if text.starts_with('/') && visible {
+        Ok(text.to_owned())
+    } else {
+        Err("must be path and query of a page, as /user.php?act=me, percent-encoded where needed".to_owned())
+    }
 }
 
 fn user_name(login: &Login, key: &str, user_id: Option<&UserSource>, faults: &mut Faults) -> Option<Option<String>> {
@@ -214,6 +228,16 @@ mod tests {
         assert_eq!(token("json:/data/token"), Ok(TokenSource::Json("/data/token".to_owned())));
         for text in ["", "Issue", "json", "json:token", "form:x"] {
             assert!(token(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_page_is_path_and_query() {
+        for text in ["/", "/me.php?act=get&n=%E6", "/a;b"] {
+            assert_eq!(target(text).as_deref(), Ok(text));
+        }
+        for text in ["", "me.php", "http://h/me", "/a b", "/我", "/a#b", "/a\\b", "/a\r\nX: y"] {
+            assert!(target(text).is_err(), "{text}");
         }
     }
 

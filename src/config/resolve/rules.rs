@@ -23,13 +23,19 @@ pub(super) struct Context {
     has_sources: bool,
     /// Whether a form can decide where a request goes.
     form_routes: bool,
+    /// Whether tokens are sealed under a client's secret.
+    sealed: bool,
 }
 
 impl Context {
     /// Of this file.
     pub(super) fn of(file: &File) -> Self {
         let form_source = file.endpoint.0.iter().any(|source| source.form.is_some() || source.request.is_some());
-        Self { has_sources: !file.endpoint.0.is_empty(), form_routes: form_source || !file.selectors.is_empty() }
+        Self {
+            has_sources: !file.endpoint.0.is_empty(),
+            form_routes: form_source || !file.selectors.is_empty(),
+            sealed: file.session.sealed,
+        }
     }
 }
 
@@ -81,7 +87,7 @@ fn one(rule: &rule::Rule, key: &str, context: &Context, faults: &mut Faults) -> 
     let login = rule.login.as_ref().map(|login| login::rule(login, &format!("{key}.login"), faults));
     let logout = logout(rule, key, faults);
     check_body(rule, key, context, faults);
-    check_login(rule, key, faults);
+    check_login(rule, key, context, faults);
     let response_timeout = rule.response_timeout.map(|span| lasting(faults, &format!("{key}.response_timeout"), span));
     Some(Rule {
         name: name(rule).into(),
@@ -242,11 +248,18 @@ fn check_body(rule: &rule::Rule, key: &str, context: &Context, faults: &mut Faul
     }
 }
 
-fn check_login(rule: &rule::Rule, key: &str, faults: &mut Faults) {
+fn check_login(rule: &rule::Rule, key: &str, context: &Context, faults: &mut Faults) {
     if rule.login.is_some() && rule.require == Some(rule::Requirement::Deny) {
         faults.add(&format!("{key}.login"), "the rule denies, so no login is ever seen");
     }
     if rule.login.is_some() && rule.logout.is_some() {
         faults.add(&format!("{key}.logout"), "a rule is a login or a logout, not both");
+    }
+    let without_client = matches!(rule.require, Some(rule::Requirement::Public | rule::Requirement::UserOnly));
+    if rule.login.is_some() && context.sealed && without_client {
+        faults.add(
+            &format!("{key}.login"),
+            "session.sealed seals tokens under the secret of the client that logs in, so the rule must require client",
+        );
     }
 }

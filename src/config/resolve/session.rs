@@ -20,5 +20,6 @@ pub(super) fn settings(file: &Session, faults: &mut Faults) -> Option<SessionSet
         bind_ip: bound_to(Binding::Ip),
         bind_user_agent: bound_to(Binding::UserAgent),
         user_id_required: file.user_id == UserId::Required,
+        sealed: file.sealed,
     })
 }

@@ -24,7 +24,6 @@ pub(super) fn tell(file: &File, faults: &mut Faults) {
 }
 
 fn session(session: &Session, faults: &mut Faults) {
-    faults.unbuilt("session.sealed", session.sealed);
     faults.unbuilt("session.guest", session.guest != Session::default().guest);
     faults.unbuilt("session.lost", session.lost.is_some());
 }
@@ -61,7 +60,4 @@ fn rule(rule: &Rule, key: &str, faults: &mut Faults) {
 
 fn login(login: &Login, key: &str, faults: &mut Faults) {
     faults.unbuilt(&format!("{key}.before"), login.before.is_some());
-    if let Some(TextOr::Map(source)) = &login.user_id {
-        faults.unbuilt(&format!("{key}.user_id.get"), source.get.is_some());
-    }
 }

@@ -160,13 +160,20 @@ fn authorizations(parts: &Parts<'_>) -> usize {
 
 /// Whether `name` stands in `text` as a whole word, in any case.
 pub(super) fn has_word(text: &[u8], name: &[u8]) -> bool {
+    word_end(text, name).is_some()
+}
+
+/// Where `name` ends that stands in `text` as a whole word, in any case.
+pub(super) fn word_end(text: &[u8], name: &[u8]) -> Option<usize> {
     let is_word = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
     let stands_at = |at: usize| {
         let (before, rest) = text.split_at_checked(at)?;
         let (found, after) = rest.split_at_checked(name.len())?;
         Some(found.eq_ignore_ascii_case(name) && !is_word(before.last()) && !is_word(after.first()))
     };
-    !name.is_empty() && (0..text.len()).any(|at| stands_at(at) == Some(true))
+    let first = name.first()?;
+    let mut places = memchr::memchr2_iter(first.to_ascii_lowercase(), first.to_ascii_uppercase(), text);
+    places.find(|at| stands_at(*at) == Some(true)).map(|at| at + name.len())
 }
 
 fn ambiguous(message: String) -> Result<(), Unreadable> {

@@ -10,8 +10,9 @@ use redb::backends::FileBackend;
 use super::*;
 use crate::clock::Clock;
 use crate::ids::{SessionId, UserId};
+use crate::secret::Secret;
 use crate::store::embedded::Embedded;
-use crate::store::{Admission, ClientRecord, Created, Location, Question, SessionRecord, Settings};
+use crate::store::{Admission, ClientRecord, Created, Key, Location, Question, SessionRecord, Settings};
 
 const IDLE: Duration = Duration::from_secs(7200);
 
@@ -54,17 +55,19 @@ fn opener(full: &Arc<AtomicBool>) -> Opener {
     })
 }
 
+fn codec(keys: &[Key]) -> Arc<Codec> {
+    let (location, timeout) = (Location::Memory, Duration::from_secs(20));
+    Arc::new(Codec::new(&Settings { location, prefix: "t:".into(), keys: keys.to_vec(), timeout }))
+}
+
 fn store(path: &Path, full: &Arc<AtomicBool>) -> Embedded {
-    let settings = Settings {
-        location: Location::Memory,
-        prefix: "t:".into(),
-        keys: Vec::new(),
-        timeout: Duration::from_secs(20),
-    };
-    let codec = Arc::new(Codec::new(&settings));
+    store_with(path, full, &[])
+}
+
+fn store_with(path: &Path, full: &Arc<AtomicBool>, keys: &[Key]) -> Embedded {
     let clock = Clock::system();
-    let (file, loaded) = File::open_with(path, codec, clock.now(), opener(full)).unwrap();
-    Embedded::over(file, loaded, clock, settings.timeout).unwrap()
+    let (file, loaded) = File::open_with(path, codec(keys), clock.now(), opener(full)).unwrap();
+    Embedded::over(file, loaded, clock, Duration::from_secs(20)).unwrap()
 }
 
 fn session() -> SessionRecord {
@@ -143,6 +146,29 @@ async fn twenty_thousand_sessions_are_read_back() {
     }
     drop(before);
     assert_eq!(store(&path, &full).sessions(&record.user).len(), 20_000);
+}
+
+#[tokio::test]
+async fn what_cannot_be_sealed_anew_stays_under_the_older_key() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, full) = (directory.path().join("state.redb"), Arc::new(AtomicBool::new(false)));
+    let key = |byte: u8| Key::Sealing(Secret::new([byte; 32]));
+    let before = store_with(&path, &full, &[key(1)]);
+    log_in(&before, 1).await.unwrap();
+    drop(before);
+
+    full.store(true, Ordering::SeqCst);
+    let rotating = File::open_with(&path, codec(&[key(2), key(1)]), Clock::system().now(), Box::new(open_database));
+    let (mut file, loaded) = rotating.unwrap();
+    file.open = opener(&full);
+    file.database = None;
+    let rotating = Embedded::over(file, loaded, Clock::system(), Duration::from_secs(20)).unwrap();
+    assert!(log_in(&rotating, 2).await.is_err(), "the disk is full");
+    assert!(lives(&rotating, 1), "what could not be sealed anew is taken back to what it was, not away");
+    full.store(false, Ordering::SeqCst);
+    rotating.flush().await.unwrap();
+    drop(rotating);
+    assert!(lives(&store_with(&path, &full, &[key(2)]), 1), "and is sealed anew when there is room");
 }
 
 #[tokio::test]
