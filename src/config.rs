@@ -130,6 +130,9 @@ pub fn parse_in(
     let settings = file.and_then(|file| {
         let settings = resolve::settings(&file, &mut faults);
         warn::about(&file, &mut faults);
+        if let Some(settings) = &settings {
+            warn::about_slow_rates(settings, &mut faults);
+        }
         settings
     });
     match (faults.finish(), settings) {

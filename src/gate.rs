@@ -23,7 +23,7 @@ use crate::request::{Inbound, Unreadable};
 use crate::store::Store;
 use crate::telemetry::AccessLog;
 use crate::upstream::{self, Interim, Upstream};
-use crate::verify::{self, Case, Permit, Verifier};
+use crate::verify::{self, Case, Excess, Permit, Verifier, signature};
 
 pub mod explain;
 mod forward;
@@ -32,6 +32,7 @@ mod note;
 mod read;
 mod redact;
 mod replies;
+mod signed;
 
 use note::Note;
 
@@ -167,7 +168,14 @@ impl Gate {
         let mut inbound = self.read(arrived, note).await?;
         let mut body = inbound.split_body();
         let claims = Claims::of(&inbound, &self.settings.credentials);
-        match self.decide(&inbound, &claims, &mut body, note).await {
+        let verdict = self.decide(&inbound, &claims, &mut body, note).await;
+        if let Err(refusal) = &verdict {
+            self.tell_signed(refusal, (&inbound, &claims), || signature::body_hash(&body), note);
+        }
+        if self.settings.mode == Mode::Observe {
+            body.let_end_by();
+        }
+        match verdict {
             Ok((decided, permit)) => {
                 note.identity = permit.identity().clone();
                 let passage =
@@ -200,17 +208,33 @@ impl Gate {
         if !waits {
             self.read_rest(inbound, body, decided.rule).await?;
         }
-        let permit = self.permit(inbound, claims, &decided).await?;
+        let permit = self.permit((inbound, claims), &decided, body, note).await?;
         if waits {
             self.read_rest(inbound, body, decided.rule).await?;
         }
         Ok((decided, permit))
     }
 
-    async fn permit(&self, inbound: &Inbound, claims: &Claims<'_>, decided: &Decided<'_>) -> Result<Permit, Refusal> {
-        let ip = inbound.origin.ip.to_string();
-        let case = Case { decided, claims, ip: &ip, user_agent: &inbound.user_agent() };
-        Ok(self.verifier.permit(&case, &self.store, self.clock.now()).await?)
+    async fn permit(
+        &self,
+        (inbound, claims): (&Inbound, &Claims<'_>),
+        decided: &Decided<'_>,
+        body: &mut body::Body,
+        note: &mut Note,
+    ) -> Result<Permit, Refusal> {
+        let (address, ip) = (inbound.origin.ip, inbound.origin.ip.to_string());
+        let request = signed::request(inbound, &self.settings.credentials);
+        let excess = match self.settings.mode {
+            Mode::Enforce => Excess::refused(),
+            Mode::Observe => Excess::observed(),
+        };
+        let user_agent = inbound.user_agent();
+        let case = Case { decided, claims, address, ip: &ip, user_agent: &user_agent, request, excess: &excess };
+        let permit = self.verifier.permit(&case, body, &self.store, &self.clock).await;
+        if let Some(denial) = excess.noted() {
+            note.observed(&denial.into());
+        }
+        Ok(permit?)
     }
 
     /// Whether `mode: observe` forwards what this refusal would stop. What cannot be read in one way only, and what is too

@@ -1,6 +1,7 @@
 //! Logins: watches the application's answer to a login request, and makes a session where it succeeded.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::Response;
@@ -11,7 +12,7 @@ use serde_json::{Map, Value};
 
 use crate::clock::Clock;
 use crate::credentials::Claims;
-use crate::ids::{ClientId, TokenHash, UserId};
+use crate::ids::{ClientId, SessionId, TokenHash, UserId};
 use crate::policy::login_rule::{LoginReply, LoginRule, Source, TokenSource};
 use crate::request::Inbound;
 use crate::secret::Secret;
@@ -19,6 +20,7 @@ use crate::store::{self, Found, HeldCookie, Question, Store};
 use crate::upstream::{self, ResponseBody};
 use crate::verify::SessionSettings;
 
+mod cookie_date;
 pub mod issue;
 pub mod jar;
 pub mod json;
@@ -60,9 +62,9 @@ pub enum Watched {
     /// The application said no: its answer, without the cookies that are held.
     Failed(Response<Bytes>),
     /// A session stands; the application's JSON with the tokens in it.
-    Merged(UserId, Response<Bytes>),
+    Merged(UserId, SessionId, Response<Bytes>),
     /// A session stands; what the client is to be told in the gate's own envelope.
-    Envelope(UserId, Map<String, Value>),
+    Envelope(UserId, SessionId, Map<String, Value>),
 }
 
 /// Why a login could not be finished.
@@ -99,6 +101,8 @@ pub struct Desk<'a> {
     pub clock: &'a Clock,
     /// How sessions live.
     pub sessions: &'a SessionSettings,
+    /// How long an answer may take to come whole, from its head on.
+    pub patience: Duration,
 }
 
 /// Reads the application's whole answer and finishes the login.
@@ -107,7 +111,7 @@ pub async fn watch(
     attempt: &Attempt<'_>,
     response: Response<ResponseBody>,
 ) -> Result<Watched, Trouble> {
-    let answer = read(response).await?;
+    let answer = read(response, desk.patience).await?;
     let mut jar = Vec::new();
     take_up(&mut jar, &answer, &attempt.inbound.target.raw_path, desk.clock);
     let Some((user, adopted)) = finished(desk, attempt, &answer, &mut jar).await? else {
@@ -125,8 +129,8 @@ pub async fn watch(
         LoginReply::Envelope => None,
     };
     Ok(match merged {
-        Some(body) => Watched::Merged(user, with_body(answer.head, body, attempt.rule.hold_cookies)),
-        None => Watched::Envelope(user, data),
+        Some(body) => Watched::Merged(user, issued.session, with_body(answer.head, body, attempt.rule.hold_cookies)),
+        None => Watched::Envelope(user, issued.session, data),
     })
 }
 
@@ -160,7 +164,8 @@ async fn finished(
     let user = match &rule.user_page {
         None => judged.user(&rule.user_id),
         Some(target) => {
-            let page = read(attempt.pages.get(target, attempt.inbound, jar, now).await?).await?;
+            let page = attempt.pages.get(target, attempt.inbound, jar, now).await?;
+            let page = read(page, desk.patience).await?;
             take_up(jar, &page, pages::path_of(target), desk.clock);
             Judged::new(attempt.inbound, &page, jar, now).user(&rule.user_id)
         }
@@ -208,8 +213,13 @@ async fn older(desk: &Desk<'_>, attempt: &Attempt<'_>) -> Result<Option<TokenHas
     Ok((owned && !(foreign && desk.sessions.bind_client)).then_some(live.hash))
 }
 
-async fn read(response: Response<ResponseBody>) -> Result<Answer, upstream::Fault> {
-    let (head, mut body) = response.into_parts();
+async fn read(response: Response<ResponseBody>, patience: Duration) -> Result<Answer, upstream::Fault> {
+    let (head, body) = response.into_parts();
+    let body = tokio::time::timeout(patience, gather(body)).await.map_err(|_| upstream::Fault::TimedOut)??;
+    Ok(Answer { head, body })
+}
+
+async fn gather(mut body: ResponseBody) -> Result<Bytes, upstream::Fault> {
     let mut whole = BytesMut::new();
     while let Some(frame) = body.frame().await {
         if let Ok(data) = frame?.into_data() {
@@ -219,7 +229,7 @@ async fn read(response: Response<ResponseBody>) -> Result<Answer, upstream::Faul
             return Err(upstream::Fault::Failed("its answer to a login is longer than 1 MiB".to_owned()));
         }
     }
-    Ok(Answer { head, body: whole.freeze() })
+    Ok(whole.freeze())
 }
 
 /// The application's answer as it is, but for cookies that reach nobody.

@@ -91,6 +91,8 @@ impl From<Unreadable> for Refusal {
     fn from(unreadable: Unreadable) -> Self {
         let reason = match &unreadable {
             Unreadable::Malformed(_) | Unreadable::Gone | Unreadable::TooSlow => Reason::Malformed,
+            // The permit tells more; this is for whoever forgot to ask it.
+            Unreadable::Withheld => Reason::SignRefused,
             Unreadable::Ambiguous(_) => Reason::Ambiguous,
             Unreadable::TooLarge(_) => Reason::TooLarge,
             Unreadable::HeaderTooLarge(_) => Reason::HeaderTooLarge,
@@ -111,7 +113,7 @@ impl From<Denial> for Refusal {
             Denial::UserEnded(_) => Reason::UserEnded,
             Denial::WrongChannel(_) => Reason::WrongChannel,
             Denial::SignMissing(_) => Reason::SignMissing,
-            Denial::SignRefused => Reason::SignRefused,
+            Denial::SignRefused(_) => Reason::SignRefused,
             Denial::SignExpired => Reason::SignExpired,
             Denial::SignReplayed => Reason::SignReplayed,
             Denial::Limited(..) => Reason::Limited,
@@ -132,6 +134,7 @@ impl From<verify::Refusal> for Refusal {
         match refusal {
             verify::Refusal::Denied(denial) => denial.into(),
             verify::Refusal::Undecided(fault) => fault.into(),
+            verify::Refusal::Unreadable(unreadable) => unreadable.into(),
         }
     }
 }
@@ -187,8 +190,7 @@ impl Settings {
         }
         if reason.passes_by_itself() {
             // Rounded up: a caller that waits as told is not refused again.
-            let seconds = refusal.retry_after.map_or(1, |after| after.as_millis().div_ceil(1000).max(1));
-            headers.insert(RETRY_AFTER, HeaderValue::from(u64::try_from(seconds).unwrap_or(u64::MAX)));
+            headers.insert(RETRY_AFTER, HeaderValue::from(refusal.retry_after.map_or(1, whole_seconds)));
         }
         if reason == Reason::SignExpired {
             headers.insert("x-ticketgate-time", HeaderValue::from(asked.now.as_secs()));
@@ -224,10 +226,14 @@ impl Settings {
     }
 
     fn message<'a>(&'a self, refusal: &'a Refusal, accept_language: Option<&[u8]>) -> Cow<'a, str> {
-        if let Some(message) = self.messages.get(&refusal.reason).or(refusal.message.as_ref()) {
-            return Cow::Borrowed(message);
+        let chinese = self.speaks_chinese(accept_language);
+        match (self.messages.get(&refusal.reason), &refusal.message) {
+            (Some(message), _) => Cow::Borrowed(message),
+            // What and where is told in the names of the request itself.
+            (None, Some(what)) if chinese => Cow::Owned(format!("{}: {what}", refusal.reason.message(chinese))),
+            (None, Some(what)) => Cow::Borrowed(what),
+            (None, None) => Cow::Borrowed(refusal.reason.message(chinese)),
         }
-        Cow::Borrowed(refusal.reason.message(self.speaks_chinese(accept_language)))
     }
 
     fn speaks_chinese(&self, accept_language: Option<&[u8]>) -> bool {
@@ -237,6 +243,10 @@ impl Settings {
             Language::Auto => accept_language.is_some_and(prefers_chinese),
         }
     }
+}
+
+fn whole_seconds(after: Duration) -> u64 {
+    after.as_secs().saturating_add(u64::from(after.subsec_nanos() > 0)).max(1)
 }
 
 /// Whether Accept-Language (RFC 9110, 12.5.4) ranks any Chinese over any English.
@@ -314,6 +324,13 @@ mod tests {
     fn text_beyond_ascii_is_written_as_php_writes_it() {
         assert_eq!(quoted("登录\"x\n"), r#""\u767b\u5f55\"x\n""#);
         assert_eq!(quoted("😀"), r#""\ud83d\ude00""#);
+    }
+
+    #[test]
+    fn waiting_times_are_rounded_up() {
+        for (micros, seconds) in [(0, 1), (1, 1), (1_000_000, 1), (1_000_001, 2), (1_999_999, 2), (60_000_400, 61)] {
+            assert_eq!(whole_seconds(Duration::from_micros(micros)), seconds, "{micros} us");
+        }
     }
 
     #[test]

@@ -41,6 +41,9 @@ pub enum Unreadable {
     /// The connection broke before the request was whole; there is nobody to answer.
     #[error("the client went away")]
     Gone,
+    /// Whoever judged the whole body did not let its end pass, and knows why.
+    #[error("the end of the body was held back")]
+    Withheld,
     /// The body came slower than allowed.
     #[error("the body came too slowly")]
     TooSlow,

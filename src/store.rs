@@ -9,13 +9,19 @@ use crate::clock::{Clock, Timestamp};
 use crate::ids::{ClientId, SessionId, TokenHash, UserId};
 use crate::secret::Secret;
 
+mod alarm;
 mod codec;
+mod counters;
+pub mod counting;
 pub mod embedded;
+mod rate;
 pub mod record;
 pub mod redis;
 mod seal;
+pub mod turns;
 
 use codec::Codec;
+use counting::Local;
 use embedded::Embedded;
 use redis::Redis;
 
@@ -75,6 +81,13 @@ pub struct Question<'a> {
     pub client: Option<&'a ClientId>,
     /// A session to look up: the hashes it may stand under ([`Store::hashes`]), of which the first that is there counts.
     pub session: &'a [TokenHash],
+}
+
+impl Question<'_> {
+    /// Whether it asks for nothing.
+    pub const fn is_empty(&self) -> bool {
+        self.client.is_none() && self.session.is_empty()
+    }
 }
 
 /// What the store knows about a question.
@@ -144,6 +157,17 @@ pub enum Created {
     Full,
 }
 
+/// What became of a nonce or signature that was to be remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remembered {
+    /// It is new, and remembered from now on.
+    Fresh,
+    /// It was used before.
+    Seen,
+    /// The client has used as many as are remembered. Room comes after so long.
+    Full(Duration),
+}
+
 /// How long the holder of an ended session is told why.
 const TOMBSTONE_LIFE: Duration = Duration::from_secs(24 * 3600);
 
@@ -153,6 +177,7 @@ pub struct Store {
     engine: Engine,
     codec: Arc<Codec>,
     clock: Clock,
+    local: Arc<Local>,
 }
 
 #[derive(Clone, Debug)]
@@ -175,7 +200,7 @@ impl Store {
                 Engine::Redis(Redis::new(url, Arc::clone(&codec), clock.clone(), settings.timeout)?)
             }
         };
-        Ok(Self { engine, codec, clock })
+        Ok(Self { engine, codec, clock, local: Arc::default() })
     }
 
     /// A handle for another worker: over a connection of its own, made when first needed, where there are connections.
@@ -185,7 +210,7 @@ impl Store {
             Engine::Embedded(embedded) => Engine::Embedded(embedded.clone()),
             Engine::Redis(redis) => Engine::Redis(redis.attach()),
         };
-        Self { engine, codec: Arc::clone(&self.codec), clock: self.clock.clone() }
+        Self { engine, codec: Arc::clone(&self.codec), clock: self.clock.clone(), local: Arc::clone(&self.local) }
     }
 
     /// The keyed hash that a token's session is written under.
@@ -281,6 +306,22 @@ impl Store {
         match &self.engine {
             Engine::Embedded(embedded) => Ok(embedded.sessions(user)),
             Engine::Redis(redis) => redis.sessions(user).await,
+        }
+    }
+
+    /// Remembers for `life` that a client used this nonce or signature; of many who race with the same, one finds it fresh. So
+    /// many are remembered of one client, `most`; where gates share a Redis, up to twice as many.
+    pub async fn remember(
+        &self,
+        client: &ClientId,
+        what: &[u8],
+        life: Duration,
+        most: u64,
+    ) -> Result<Remembered, Fault> {
+        let mark = Codec::mark(client, what);
+        match &self.engine {
+            Engine::Embedded(embedded) => embedded.remember(client, mark, life, most).await,
+            Engine::Redis(redis) => redis.remember(client, mark, life, most).await,
         }
     }
 

@@ -1,30 +1,46 @@
 //! Judging claims against records. The only maker of [`Permit`]s.
 //!
-//! One question to the store, then [`judge`](Verifier::judge): pure, so that it can be tested as a table.
+//! One question to the store, then judgement without I/O, so that it can be tested as a table. Only a signature that proved right
+//! makes for a second question: whether it was used before.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use crate::clock::Timestamp;
+use crate::clock::{Clock, Timestamp};
 use crate::credentials::Claims;
 use crate::ids::{ClientId, SessionId, UserId};
-use crate::policy::Decided;
 use crate::policy::endpoint::Fold;
+use crate::policy::rule::Signatures;
+use crate::policy::{Decided, Requirement};
+use crate::request::Unreadable;
+use crate::request::body::Body;
 use crate::secret::Secret;
-use crate::store::record::{Algorithm, ClientRecord, LiveSecret};
-use crate::store::{Fault, Live, Question, Records, Store};
+use crate::store::counting::Tally;
+use crate::store::record::{Algorithm, ClientRecord};
+use crate::store::{Fault, Found, Live, Question, Records, Store};
 
 pub mod client;
 pub mod client_token;
 pub mod denial;
+pub mod limits;
+pub mod lockout;
 pub mod session;
+pub mod signature;
+mod unproved;
 
 pub use client::{FileClient, KnownClient};
 pub use denial::{ClientFlaw, Denial, SessionFlaw};
+pub use limits::Excess;
+pub use lockout::LoginTry;
 pub use session::{Extension, SessionSettings};
+pub use unproved::Withdrawn;
+
+use signature::{Attempt, Terms};
+use unproved::{Late, Unproved, Use, WRONG_SIGNATURE};
 
 /// How claims are judged.
 #[derive(Clone, Debug)]
@@ -37,6 +53,8 @@ pub struct Settings {
     pub skew: Duration,
     /// `session`
     pub session: SessionSettings,
+    /// `limits`
+    pub limits: limits::Settings,
     /// `fold`: the endpoints of a client are patterns as in rules.
     pub fold: Fold,
 }
@@ -58,6 +76,7 @@ pub struct Permit {
     identity: Identity,
     client_secret: Option<Secret>,
     session: Option<Live>,
+    late: Option<Late>,
 }
 
 impl Permit {
@@ -76,9 +95,15 @@ impl Permit {
         self.session.as_ref()
     }
 
+    /// Why it does not count any more: what was signed over a body that was still to come turned out not to be right. The body
+    /// itself has held its end back then.
+    pub fn withdrawn(&self) -> Option<&Withdrawn> {
+        self.late.as_ref().and_then(|late| late.get())
+    }
+
     /// What `mode: observe` forwards: a request that proved nothing.
     pub fn observed() -> Self {
-        Self { identity: Identity::default(), client_secret: None, session: None }
+        Self { identity: Identity::default(), client_secret: None, session: None, late: None }
     }
 }
 
@@ -89,6 +114,14 @@ pub enum Refusal {
     Denied(Denial),
     /// Nobody can tell.
     Undecided(Fault),
+    /// The body, which was signed, cannot be read.
+    Unreadable(Unreadable),
+}
+
+impl From<Unreadable> for Refusal {
+    fn from(unreadable: Unreadable) -> Self {
+        Self::Unreadable(unreadable)
+    }
 }
 
 impl From<Denial> for Refusal {
@@ -110,10 +143,25 @@ pub struct Case<'a> {
     pub decided: &'a Decided<'a>,
     /// What the caller says.
     pub claims: &'a Claims<'a>,
-    /// The caller's address, for sessions bound to it.
+    /// The caller's address, for limits.
+    pub address: IpAddr,
+    /// The same as text, for sessions bound to it.
     pub ip: &'a str,
     /// The caller's User-Agent, likewise.
     pub user_agent: &'a str,
+    /// What of the request may be signed.
+    pub request: signature::Request<'a>,
+    /// What becomes of it over a limit.
+    pub excess: &'a Excess,
+}
+
+impl Case<'_> {
+    /// With the hash of a body that is there, where a signature over it came along.
+    fn with_body(self, body: &Body) -> Self {
+        let over_body = self.claims.sign.and_then(signature::algorithm_of) == Some(Algorithm::HmacSha256);
+        let body = if over_body { signature::body_hash(body) } else { None };
+        Self { request: signature::Request { body, ..self.request }, ..self }
+    }
 }
 
 /// Judges claims.
@@ -122,6 +170,7 @@ pub struct Verifier {
     clients: HashMap<ClientId, KnownClient>,
     calendars: client::Calendars,
     session: SessionSettings,
+    limits: limits::Settings,
     fold: Fold,
 }
 
@@ -134,7 +183,8 @@ impl Verifier {
         let clients = settings.clients.iter().map(|client| (client.id.clone(), KnownClient::of_file(client))).collect();
         let formats = settings.clients.iter().map(|client| client.date_format.as_str());
         let calendars = client::Calendars::new(&settings.zone, settings.skew, formats);
-        Self { clients, calendars, session: settings.session, fold: settings.fold }
+        let Settings { session, limits, fold, .. } = *settings;
+        Self { clients, calendars, session, limits, fold }
     }
 
     /// How sessions live.
@@ -142,26 +192,27 @@ impl Verifier {
         &self.session
     }
 
-    /// Asks the store what the rule needs, judges, and has the session's expiry pushed forward where that is due.
-    pub async fn permit(&self, case: &Case<'_>, store: &Store, now: Timestamp) -> Result<Permit, Refusal> {
-        self.precheck(case)?;
-        let claimed = claimed_client(case.claims).filter(|_| case.decided.rule.require.needs_client());
-        let of_file = claimed.as_ref().is_some_and(|id| self.clients.contains_key(id));
-        let verdict = match self.prejudge(case, of_file, now) {
-            Ok(()) => {
-                let asked_for = claimed.as_ref().filter(|_| !of_file);
-                self.judge(case, ask(case, asked_for, store).await?, now)
-            }
-            Err(denial) => Err(denial),
-        };
-        if of_file && matches!(verdict, Err(Denial::ClientRefused(_))) {
-            // An unknown client is looked for in the store. So that nobody can tell the two by the time they take, this one is as
-            // well; whatever the store says of it changes nothing.
-            let _ = ask(case, claimed.as_ref(), store).await;
+    /// Asks the store what the rule needs and judges: limits of the address, client, signature, session, limits of who they are. The
+    /// session's expiry is pushed forward where that is due. A small body that was signed is asked for and gathered; a longer one
+    /// gets its end checked.
+    pub async fn permit(
+        &self,
+        case: &Case<'_>,
+        body: &mut Body,
+        store: &Store,
+        clock: &Clock,
+    ) -> Result<Permit, Refusal> {
+        let now = clock.now();
+        let proved = self.prove(case, body, store, clock).await;
+        case.excess.met(self.lock_out(case, store, &proved).await)?;
+        let Proved { permit, unproved, extension, .. } = proved?;
+        case.excess.met(store.take(&self.limits.of_identity(case, &permit.identity, store)).await)?;
+        if let Some(unproved) = unproved {
+            let late = unproved.check_at_end(body, store, clock, extension);
+            return Ok(Permit { late: Some(late), ..permit });
         }
-        let (permit, extension) = verdict?;
-        if let Some(Extension { hash, life }) = extension {
-            store.extend(hash, life);
+        if let Some(extension) = extension {
+            store.extend(extension.hash, extension.life);
             if permit.session().is_some_and(|live| live.expires.since(now) < SOON) {
                 store.flush().await?;
             }
@@ -169,24 +220,81 @@ impl Verifier {
         Ok(permit)
     }
 
-    /// What a rule for users can refuse without the store: a client of the file that does not prove itself, and a session that
-    /// is not even claimed. A store that is away is no reason to say anything else of them.
-    fn prejudge(&self, case: &Case<'_>, of_file: bool, now: Timestamp) -> Result<(), Denial> {
+    /// Client, signature and session.
+    async fn prove(&self, case: &Case<'_>, body: &mut Body, store: &Store, clock: &Clock) -> Result<Proved, Refusal> {
+        let now = clock.now();
+        let (caller, found, locked) = self.find(&case.with_body(body), store, now).await?;
+        let unproved = match caller.signed {
+            Signed::Not => None,
+            Signed::Right(used) => used.remember(store).await.map(|()| None)?,
+            Signed::Unproved(unproved) => unproved.settle(body, store, clock).await?,
+        };
+        let (permit, extension) = self.judge_user(case, (caller.client, caller.secret), found, now)?;
+        Ok(Proved { permit, unproved, extension, locked })
+    }
+
+    /// Who calls, the session that it claims, and for how long its address is locked, in one question at most.
+    async fn find(
+        &self,
+        case: &Case<'_>,
+        store: &Store,
+        now: Timestamp,
+    ) -> Result<(Caller, Option<Found>, Option<Duration>), Refusal> {
         let require = case.decided.rule.require;
-        if !require.needs_user() || (require.needs_client() && !of_file) {
-            return Ok(());
+        let claimed = claimed_client(case.claims).filter(|_| require.needs_client());
+        let of_file = claimed.as_ref().is_some_and(|id| self.clients.contains_key(id));
+        let prechecked = self.precheck(case);
+        if prechecked.is_ok() && require.needs_client() && !of_file {
+            let (records, locked) = self.ask(case, claimed.as_ref(), true, store).await?;
+            let records = records?;
+            let caller = self.judge_caller(case, records.client.as_ref(), now)?;
+            return Ok((caller, records.session, locked));
         }
-        if require.needs_client() {
-            self.judge_client(case, None, now)?;
+        // A store that is away is no reason to say anything else of a client of the file that does not prove itself, or of a
+        // session that is not even claimed.
+        let mut caller = prechecked.and_then(|()| self.judge_caller(case, None, now));
+        // An unknown client is looked for in the store. So that nobody can tell the two by the time they take, a refused one is as
+        // well; whatever the store says of it changes nothing.
+        let refused = matches!(caller, Err(Denial::ClientRefused(_)));
+        if caller.is_ok() && require.needs_user() {
+            caller = session::claimed(&self.session, case.claims).and(caller);
         }
-        session::claimed(&self.session, case.claims)
+        let hopeful = caller.is_ok() || refused;
+        let (records, locked) = self.ask(case, claimed.as_ref().filter(|_| refused), hopeful, store).await?;
+        Ok((caller?, records?.session, locked))
+    }
+
+    /// One question: about a registered client, and the session that the rule needs, unless nothing can come of them. What counts
+    /// for the address is counted along with it.
+    async fn ask(
+        &self,
+        case: &Case<'_>,
+        client: Option<&ClientId>,
+        hopeful: bool,
+        store: &Store,
+    ) -> Result<(Result<Records, Fault>, Option<Duration>), Denial> {
+        let require = case.decided.rule.require;
+        let user_token = case.claims.user_token.filter(|_| hopeful && require.needs_user());
+        let session = user_token.map(|token| store.hashes(token)).unwrap_or_default();
+        // Where a user is needed, only who is refused will be looked for among the locked.
+        let lockout = self.limits.failed_tokens.as_ref().filter(|_| hopeful && require == Requirement::Client);
+        let lock = match lockout {
+            Some(lockout) if client.is_some() || store.is_alarmed().await => {
+                Some((limits::failed_tokens_of(case.address, store), lockout))
+            }
+            _ => None,
+        };
+        let tally = Tally { counts: &self.limits.of_address(case, store), lock };
+        let (records, counted) = store.ask_counting(Question { client, session: &session }, &tally).await;
+        case.excess.met(counted.over)?;
+        Ok((records, counted.locked))
     }
 
     /// What can be refused without asking anybody.
     fn precheck(&self, case: &Case<'_>) -> Result<(), Denial> {
         let (decided, claims) = (case.decided, case.claims);
         let require = decided.rule.require;
-        if require == crate::policy::Requirement::Deny {
+        if require == Requirement::Deny {
             return Err(Denial::Denied("the rule says deny"));
         }
         if require.needs_client() {
@@ -197,76 +305,114 @@ impl Verifier {
         Ok(())
     }
 
-    /// Judges claims against what the store knows. Pure.
-    pub fn judge(
-        &self,
-        case: &Case<'_>,
-        records: Records,
-        now: Timestamp,
-    ) -> Result<(Permit, Option<Extension>), Denial> {
-        self.precheck(case)?;
-        let require = case.decided.rule.require;
-        let proved =
-            if require.needs_client() { Some(self.judge_client(case, records.client.as_ref(), now)?) } else { None };
-        let (client, client_secret) = proved.unzip();
-        let mut identity = Identity { client, ..Identity::default() };
-        if !require.needs_user() {
-            return Ok((Permit { identity, client_secret, session: None }, None));
+    /// Judges who calls and what it signed against what the store knows. Pure.
+    ///
+    /// An unknown client is judged as well, against a secret that nobody has, signature and all. So unknown client, wrong token
+    /// and right token with a wrong signature cost the same computations. Not the same is a client with two live secrets, which
+    /// costs twice as much, and a signature over a body that is still to come: nobody is asked for one in vain, so it is judged
+    /// for a right token alone.
+    fn judge_caller(&self, case: &Case<'_>, stored: Option<&ClientRecord>, now: Timestamp) -> Result<Caller, Denial> {
+        if !case.decided.rule.require.needs_client() {
+            return Ok(Caller { client: None, secret: None, signed: Signed::Not });
         }
-        let live = session::judge(&self.session, case, records.session, identity.client.as_ref(), now)?;
-        identity.user = Some(live.record.user.clone());
-        identity.session = Some(live.record.id.clone());
-        let extension = if case.decided.rule.extend { self.session.extension(&live, now) } else { None };
-        Ok((Permit { identity, client_secret, session: Some(live) }, extension))
-    }
-
-    /// Which client it is, and the secret that it proved to know.
-    fn judge_client(
-        &self,
-        case: &Case<'_>,
-        stored: Option<&ClientRecord>,
-        now: Timestamp,
-    ) -> Result<(ClientId, Secret), Denial> {
         let endpoint = case.decided.endpoint.as_ref().ok_or(Denial::EndpointUnknown)?;
         let token = case.claims.api_token.ok_or(Denial::ClientMissing("api_token"))?;
         let claimed = claimed_client(case.claims);
         let stored = stored.map(KnownClient::of_record);
         let known = claimed.as_ref().and_then(|id| self.clients.get(id)).or(stored.as_ref());
-        // An unknown client is judged as well, against a secret that nobody has, so that it costs what a wrong token costs.
         let nobody = KnownClient::nobody();
-        let proved = known.unwrap_or(&nobody).proved(token, endpoint, &self.calendars, now);
-        match (known, claimed) {
-            (Some(client), Some(id)) if client.enabled => {
-                let secret = proved.ok_or(Denial::ClientRefused(ClientFlaw::WrongToken))?;
-                if !client.may_call(endpoint, self.fold) {
-                    return Err(Denial::Denied("the client may not call this endpoint"));
-                }
-                Ok((id, secret.clone()))
+        let secrets = known.unwrap_or(&nobody).live_secrets(now);
+        let proved = known.unwrap_or(&nobody).proved(token, endpoint, &self.calendars, (now, &secrets)).cloned();
+        let attempt = Attempt::of(case.request, case.claims);
+        let fits = attempt.as_ref().and_then(|attempt| attempt.fits(secrets.iter().map(Secret::expose)));
+        let (client, id, secret) = match (known, claimed, proved) {
+            (Some(client), Some(id), Some(secret)) if client.enabled => (client, id, secret),
+            (Some(client), Some(_), None) if client.enabled => {
+                return Err(Denial::ClientRefused(ClientFlaw::WrongToken));
             }
-            (Some(_), _) => Err(Denial::ClientRefused(ClientFlaw::Disabled)),
-            (None, _) => Err(Denial::ClientRefused(ClientFlaw::Unknown)),
+            (Some(_), _, _) => return Err(Denial::ClientRefused(ClientFlaw::Disabled)),
+            (None, _, _) => return Err(Denial::ClientRefused(ClientFlaw::Unknown)),
+        };
+        if !client.may_call(endpoint, self.fold) {
+            return Err(Denial::Denied("the client may not call this endpoint"));
         }
+        let rule = &case.decided.rule.signatures;
+        let signed = match signature::terms(rule.demand(client.signature), rule, case.claims, now)? {
+            None => Signed::Not,
+            Some(terms) => signed(&id, rule, terms, (attempt, fits), secrets)?,
+        };
+        Ok(Caller { client: Some(id), secret: Some(secret), signed })
+    }
+
+    /// Judges the session. Pure.
+    fn judge_user(
+        &self,
+        case: &Case<'_>,
+        (client, client_secret): (Option<ClientId>, Option<Secret>),
+        found: Option<Found>,
+        now: Timestamp,
+    ) -> Result<(Permit, Option<Extension>), Denial> {
+        let mut identity = Identity { client, ..Identity::default() };
+        if !case.decided.rule.require.needs_user() {
+            return Ok((Permit { identity, client_secret, session: None, late: None }, None));
+        }
+        let live = session::judge(&self.session, case, found, identity.client.as_ref(), now)?;
+        identity.user = Some(live.record.user.clone());
+        identity.session = Some(live.record.id.clone());
+        let extension = if case.decided.rule.extend { self.session.extension(&live, now) } else { None };
+        Ok((Permit { identity, client_secret, session: Some(live), late: None }, extension))
     }
 }
 
-/// One question: about a registered client, and the session that the rule needs.
-async fn ask(case: &Case<'_>, client: Option<&ClientId>, store: &Store) -> Result<Records, Fault> {
-    let user_token = case.claims.user_token.filter(|_| case.decided.rule.require.needs_user());
-    let session = user_token.map(|token| store.hashes(token)).unwrap_or_default();
-    let question = Question { client, session: &session };
-    if question.client.is_none() && question.session.is_empty() {
-        return Ok(Records::default());
+/// A caller who may pass, but for limits.
+#[derive(Debug)]
+struct Proved {
+    permit: Permit,
+    unproved: Option<Unproved>,
+    extension: Option<Extension>,
+    /// The address is locked for so much longer, as far as that was looked for.
+    locked: Option<Duration>,
+}
+
+/// Who calls, and what is known of its signature.
+#[derive(Debug)]
+struct Caller {
+    client: Option<ClientId>,
+    /// The secret by which it proved itself.
+    secret: Option<Secret>,
+    signed: Signed,
+}
+
+/// What is known of a signature.
+#[derive(Debug)]
+enum Signed {
+    /// None is looked at.
+    Not,
+    /// It is right, if it was not used before.
+    Right(Use),
+    /// The body is still to come.
+    Unproved(Unproved),
+}
+
+fn signed(
+    id: &ClientId,
+    rule: &Signatures,
+    terms: Terms,
+    (attempt, fits): (Option<Attempt>, Option<bool>),
+    secrets: Vec<Secret>,
+) -> Result<Signed, Denial> {
+    let used = Use::of(id, rule, terms.marks);
+    match (fits, attempt) {
+        (Some(true), _) => Ok(Signed::Right(used)),
+        (None, Some(attempt)) => {
+            Ok(Signed::Unproved(Unproved { attempt, secrets, made: terms.made, window: rule.window, used }))
+        }
+        (Some(false), _) | (None, None) => Err(WRONG_SIGNATURE),
     }
-    store.ask(question).await
 }
 
 fn claimed_client(claims: &Claims<'_>) -> Option<ClientId> {
     claims.client_id.and_then(|id| ClientId::new(id).ok())
-}
-
-/// The secrets that count now.
-fn live_secrets(secrets: &[LiveSecret], now: Timestamp) -> impl Iterator<Item = &Secret> {
-    secrets.iter().filter(move |live| live.counts(now)).map(|live| &live.secret)
 }
 
 /// What a client may use where nothing is said.

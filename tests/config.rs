@@ -250,12 +250,6 @@ fn sealed_tokens_need_logins_that_need_a_client() {
 #[test]
 fn a_protection_that_this_version_does_not_have_is_refused_and_never_ignored() {
     for (text, key) in [
-        ("signature: {require: always}\n", "signature.require"),
-        ("limits: {per_ip: 50/s}\n", "limits.per_ip"),
-        ("limits: {per_client: 50/s}\n", "limits.per_client"),
-        ("limits: {per_user: {rate: 50/s}}\n", "limits.per_user"),
-        ("limits: {failed_logins: {tries: 3, within: 1m, lock: 1m}}\n", "limits.failed_logins"),
-        ("limits: {failed_tokens: {tries: 3, within: 1m, lock: 1m}}\n", "limits.failed_tokens"),
         ("session: {lost: {status: 302}}\n", "session.lost"),
         ("websocket: [{path: /ws}]\n", "websocket"),
         ("tls: {cert: a, key: b}\n", "tls"),
@@ -263,8 +257,6 @@ fn a_protection_that_this_version_does_not_have_is_refused_and_never_ignored() {
         ("framework: thinkphp3\n", "framework"),
         ("store: {when_down: {trust: 30s}}\n", "store.when_down"),
         ("rules: [{path: /a, require: public, guest: true}]\n", "rules[0].guest"),
-        ("rules: [{path: /a, require: public, signature: {require: always}}]\n", "rules[0].signature"),
-        ("rules: [{path: /a, require: public, limit: 5/s}]\n", "rules[0].limit"),
         ("rules: [{path: /a, require: public, csrf: {form: t}}]\n", "rules[0].csrf"),
         ("rules: [{path: /a, require: user, logout: {end: this, before: {get: /}}}]\n", "rules[0].logout.before"),
     ] {
@@ -290,6 +282,15 @@ fn faults_of_the_process_and_of_clients_are_told() {
         ("session: {idle: 0s}\n", "2: session.idle", "more than 0"),
         ("session: {max_age: 0s}\n", "2: session.max_age", "more than 0"),
         ("limits: {header: 10B}\n", "2: limits.header", "at least 1KiB"),
+        ("limits: {per_ip: fast}\n", "2: limits.per_ip", "must be a rate such as 50/s"),
+        ("limits: {per_ip: 50/d}\n", "2: limits.per_ip", "must be a rate such as 50/s"),
+        ("limits: {per_client: 0/s}\n", "2: limits.per_client", "lets nothing pass"),
+        ("limits: {per_user: 20000/s}\n", "2: limits.per_user", "at most 10000/s"),
+        ("limits: {per_user: {burst: 5}}\n", "2: limits.per_user.rate", "must be a rate"),
+        ("limits: {per_user: {rate: 5/s, burst: 0}}\n", "2: limits.per_user.burst", "from 1 to 1000000"),
+        ("limits: {failed_logins: 5}\n", "2: limits.failed_logins", "0 for none"),
+        ("limits: {failed_logins: {tries: 5000}}\n", "2: limits.failed_logins.tries", "at most 1000"),
+        ("limits: {failed_tokens: {within: 0s}}\n", "2: limits.failed_tokens.within", "1s or more"),
         ("trusted_proxies: [10.0.0.0/8, ten]\n", "2: trusted_proxies[1]", "must be a network"),
         ("reject: {codes: {user_mising: 3}}\n", "2: reject.codes.user_mising", "did you mean `user_missing`?"),
         ("reject: {keys: {code: msg}}\n", "2: reject.keys.msg", "a name of its own"),
@@ -349,6 +350,8 @@ fn faults_of_rules_are_told() {
             "2: rules[0].endpoint.is",
             "module/controller/action",
         ),
+        ("rules: [{path: /a, require: public, limit: 5}]\n", "2: rules[0].limit", "must be a rate such as 50/s"),
+        ("rules: [{path: /a, require: deny, limit: 5/s}]\n", "2: rules[0].limit", "nothing to limit"),
         ("rules: [{path: /a, require: client, logout: this}]\n", "2: rules[0].logout", "must require user"),
         ("endpoint: []\nrules: [{path: /a, require: client}]\n", "3: rules[0].require", "configure `endpoint`"),
         ("endpoint: []\nrules: [{endpoint: a, require: public}]\n", "3: rules[0].endpoint", "can never match"),
@@ -451,6 +454,30 @@ suffixes: [.html, any]
 }
 
 #[test]
+fn limits_are_resolved_and_turned_off_by_zero_or_nothing() {
+    let limits = |text: &str| fine(&format!("{MINIMAL}limits: {text}\n")).settings.gate.verify.limits;
+    let default = fine(MINIMAL).settings.gate.verify.limits;
+    assert!(default.per_ip.is_none() && default.per_client.is_none() && default.per_user.is_none());
+    let logins = default.failed_logins.unwrap();
+    assert_eq!((logins.tries, logins.within.as_secs(), logins.lock.as_secs()), (5, 900, 900));
+    assert_eq!(default.failed_tokens.unwrap().tries, 100);
+
+    let some = limits("{per_ip: 50/s, per_user: {rate: 600/m, burst: 100}, failed_logins: {tries: 3}}");
+    assert_eq!(some.per_ip.unwrap().interval().as_millis(), 20);
+    assert_eq!((some.per_user.unwrap().interval().as_millis(), some.per_user.unwrap().burst()), (100, 100));
+    let logins = some.failed_logins.unwrap();
+    assert_eq!((logins.tries, logins.within.as_secs()), (3, 900), "what is not given is as in the default");
+
+    for off in ["{per_ip: 0, failed_logins: 0, failed_tokens: 0}", "{per_ip: ~, failed_logins: ~, failed_tokens: null}"]
+    {
+        let off = limits(off);
+        assert!(off.per_ip.is_none() && off.failed_logins.is_none() && off.failed_tokens.is_none());
+    }
+    assert!(limits("{failed_logins: {tries: 0}}").failed_logins.is_none());
+    assert!(limits("{failed_logins: \"${NOPE:-}\"}").failed_logins.is_some(), "left out, and not turned off");
+}
+
+#[test]
 fn methods_of_rules_may_pass() {
     let text = format!("{MINIMAL}rules: [{{path: /dav/**, methods: [GET, PROPFIND], require: user_only}}]\n");
     let methods = fine(&text).settings.server.methods;
@@ -462,6 +489,16 @@ fn doubtful_configurations_are_warned_of() {
     for (text, expected) in [
         ("mode: observe\n", vec!["t.yaml:2: mode: observe"]),
         ("default: public\n", vec!["t.yaml:2: default: public"]),
+        ("limits: {per_ip: 10/h}\n", vec!["t.yaml:2: limits.per_ip: lets one request pass every 360s"]),
+        ("limits: {per_ip: {rate: 10/h, burst: 5}, per_user: 60/m}\n", vec![]),
+        (
+            "rules: [{path: /a, require: public, limit: 30/m}]\n",
+            vec!["t.yaml:2: rules[0].limit: lets one request pass every 2s"],
+        ),
+        (
+            "rules: [{path: /a, require: public, login: {success: {status: 200}, user_id: \"json:/u\"}}]\n",
+            vec!["t.yaml:2: rules[0].login: names no user_name"],
+        ),
         ("store: {url: \"file:/tmp/x\"}\n", vec!["t.yaml:2: store.key: is not set"]),
         ("store: {url: \"memory:\"}\n", vec![]),
         ("admin: {token: [0123456789abcdef, short]}\n", vec!["t.yaml:2: admin.token: is shorter than 16"]),
@@ -513,6 +550,55 @@ fn the_example_holds_the_defaults() {
     let (example, minimal) = (fine(&example()), fine(&minimal));
     assert_eq!(format!("{:#?}", example.settings), format!("{:#?}", minimal.settings));
     assert_eq!(example.warnings, []);
+}
+
+#[test]
+fn signatures_of_a_rule_are_laid_over_the_usual_ones() {
+    let text = "signature: {require: when_present, window: 2m}\nrules:
+  - {endpoint: a, require: client}
+  - {endpoint: b, require: client, signature: always}
+  - {endpoint: c, require: user, signature: {algorithms: [md5], nonce: required}}
+  - {endpoint: d, require: public, signature: never}
+clients: [{id: old, secret: s, signature: never}, {id: new, secret: s}]\n";
+    let gate = fine(&format!("{MINIMAL}{text}")).settings.gate;
+    let rules: Vec<_> = gate.policy.rules.iter().map(|rule| &*rule.signatures).collect();
+    let demanded: Vec<_> = rules.iter().map(|rule| rule.demand(None).name()).collect();
+    assert_eq!(demanded, ["when_present", "always", "when_present", "never"]);
+    assert!(rules.iter().all(|rule| rule.window.as_secs() == 120));
+    assert_eq!((rules[2].algorithms.len(), rules[2].nonce_required, rules[1].algorithms.len()), (1, true, 2));
+    assert_eq!(gate.policy.default.signatures.demand(None).name(), "when_present");
+    let clients: Vec<_> = gate.verify.clients.iter().map(|client| client.signature.map(|own| own.name())).collect();
+    assert_eq!(clients, [Some("never"), None]);
+}
+
+#[test]
+fn signatures_that_nobody_could_make_are_refused() {
+    for (text, place, part) in [
+        ("signature: {require: sometimes}\n", "2: signature.require", "none of never, when_present, always"),
+        ("signature: {algorithms: []}\n", "2: signature.algorithms", "at least one"),
+        ("signature: {window: 500ms}\n", "2: signature.window", "between 1s and 24h"),
+        ("signature: {window: 25h}\n", "2: signature.window", "between 1s and 24h"),
+        ("signature: {max_nonces: 0}\n", "2: signature.max_nonces", "more than 0"),
+        (
+            "rules: [{path: /a, require: public, signature: always}]\n",
+            "2: rules[0].signature",
+            "does not require a client",
+        ),
+        (
+            "rules: [{path: /a, require: user_only, signature: {require: always}}]\n",
+            "2: rules[0].signature",
+            "does not require a client",
+        ),
+        ("rules: [{path: /a, require: client, signature: alwys}]\n", "2: rules[0].signature", "did you mean `always`"),
+        (
+            "rules: [{endpoint: a, require: client, signature: {algorithms: []}}]\n",
+            "2: rules[0].signature.algorithms",
+            "at least one",
+        ),
+        ("clients: [{id: a, secret: s, signature: yes}]\n", "2: clients[0].signature", "none of never"),
+    ] {
+        assert_fault(text, place, part);
+    }
 }
 
 /// Every key of the schema, as `Section.key` of the type it belongs to.

@@ -153,3 +153,15 @@ async fn authorization_is_not_passed_on_where_a_session_is_held() {
     assert_eq!(reply.at("/data/headers/HTTP_AUTHORIZATION"), json!(null));
     assert!(!reply.text().contains("bGk6bGk="), "{}", reply.text());
 }
+
+#[tokio::test]
+async fn authorization_passes_where_no_session_is_held_unless_credentials_are_hidden() {
+    for (hidden, passes) in [("false", true), ("true", false)] {
+        let backend = FakeBackend::start().await;
+        let yaml = format!("{MVC}\nforward: {{hide_credentials: {hidden}}}\n");
+        let gate = Gate::with(&yaml).upstream(&backend.url).start().await;
+        let public = gate.get("/index.php?mod=debug&ctl=echo&act=open").header("Authorization", "Bearer own");
+        public.await.assert_passed();
+        assert_eq!(backend.last().contains("Authorization: Bearer own"), passes, "{}", backend.last());
+    }
+}

@@ -359,3 +359,38 @@ async fn a_store_that_is_away_stops_sessions_and_nothing_else() {
     let unknown = case.gate.client("nobody", "x").get("news/list/index").await;
     unknown.assert_refused(503, "store_down");
 }
+
+#[tokio::test]
+async fn methods_never_loosen() {
+    let yaml = r#"
+upstream: {url: "{upstream}"}
+endpoint: []
+rules:
+  - {path: "/read", methods: [GET, HEAD], require: public}
+  - {path: "/dav", methods: [PROPFIND, X-PURGE], require: public}
+  - {path: "/both", methods: [GET], require: public}
+  - {path: "/both", require: user_only}
+"#;
+    let case = Case::with(yaml).await;
+    for (method, path, status, reason) in [
+        ("GET", "/read", 200, ""),
+        ("HEAD", "/read", 200, ""),
+        ("POST", "/read", 403, "denied"),
+        ("OPTIONS", "/read", 403, "denied"),
+        ("PROPFIND", "/read", 403, "denied"),
+        ("PROPFIND", "/dav", 200, ""),
+        ("X-PURGE", "/dav", 200, ""),
+        ("GET", "/dav", 403, "denied"),
+        ("propfind", "/dav", 400, "malformed"),
+        ("PROPPATCH", "/dav", 400, "malformed"),
+        ("TRACE", "/read", 400, "malformed"),
+        ("GET", "/both", 200, ""),
+        ("HEAD", "/both", 401, "user_missing"),
+        ("POST", "/both", 401, "user_missing"),
+        ("OPTIONS", "/both", 401, "user_missing"),
+        ("X-PURGE", "/both", 401, "user_missing"),
+    ] {
+        let reply = case.gate.request(method, path).await;
+        assert_eq!((reply.status, reply.reason()), (status, reason), "{method} {path}");
+    }
+}

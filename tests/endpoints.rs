@@ -377,6 +377,18 @@ async fn scripts_are_taken_off_before_a_path_is_matched() {
 }
 
 #[tokio::test]
+async fn a_rule_that_names_a_script_means_what_is_behind_it() {
+    let backend = FakeBackend::start().await;
+    let yaml = "upstream: {url: \"{upstream}\"}\nendpoint: []\n\
+                rules: [{path: \"/Index.php/a/**\", require: deny}, {path: \"/**\", require: public}]\n";
+    let gate = Gate::with(yaml).upstream(&backend.url).start().await;
+    for target in ["/a", "/index.php/a", "/index.php/A/b"] {
+        gate.get(target).await.assert_refused(403, "denied");
+    }
+    gate.get("/index.php/b").await.assert_passed();
+}
+
+#[tokio::test]
 async fn suffixes_are_taken_off_the_end() {
     let yaml = "endpoint:\n\
                 - path: \"/{module}/{action}\"\n\

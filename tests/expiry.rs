@@ -131,3 +131,66 @@ async fn a_refused_request_extends_nothing() {
     site.gate.clock.advance(HOUR);
     assert!(!lives(&lilei).await);
 }
+
+/// The api_token of that day opens `news/list/index`.
+async fn opens(gate: &Gate, date: &str) -> bool {
+    let token = support::caller::md5_token("news/list/index", date, "s3cret");
+    let reply = gate.get(&format!("{}&client_id=ios&api_token={token}", mvc("news/list/index"))).await;
+    assert!(reply.status == 200 || reply.reason() == "client_refused", "{reply:?}");
+    reply.status == 200
+}
+
+#[tokio::test]
+async fn days_turn_by_the_zones_own_clock() {
+    let backend = FakeBackend::start().await;
+    // Each moment is the first of that day in its zone; there the clocks of Cairo and Santiago jump over midnight.
+    for (zone, midnight, before, after) in [
+        ("UTC", "2028-02-29T00:00:00Z", "2028-02-28", "2028-02-29"),
+        ("Asia/Shanghai", "2026-12-31T16:00:00Z", "2026-12-31", "2027-01-01"),
+        ("Asia/Kathmandu", "2026-11-20T18:15:00Z", "2026-11-20", "2026-11-21"),
+        ("America/New_York", "2026-11-01T04:00:00Z", "2026-10-31", "2026-11-01"),
+        ("Africa/Cairo", "2026-04-23T22:00:00Z", "2026-04-23", "2026-04-24"),
+        ("Pacific/Kiritimati", "2026-11-19T10:00:00Z", "2026-11-19", "2026-11-20"),
+    ] {
+        let midnight: jiff::Timestamp = midnight.parse().expect("a moment");
+        let midnight = u64::try_from(midnight.as_second()).expect("after 1970");
+        for skew in [0, 5 * 60, 2 * 3600] {
+            let yaml = format!("{MVC}\ntime: {{zone: {zone}, skew: {skew}s}}\n");
+            let gate = Gate::with(&yaml).upstream(&backend.url).start().await;
+            for (second, passing) in [
+                (midnight - skew - 2, vec![before]),
+                (midnight - 1 - skew / 2, if skew == 0 { vec![before] } else { vec![before, after] }),
+                (midnight + skew / 2, if skew == 0 { vec![after] } else { vec![before, after] }),
+                (midnight + skew + 1, vec![after]),
+            ] {
+                for date in [before, after] {
+                    gate.move_to(second);
+                    assert_eq!(
+                        opens(&gate, date).await,
+                        passing.contains(&date),
+                        "{date} in {zone} ± {skew} at {second}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn dates_are_written_as_the_client_writes_them() {
+    let backend = FakeBackend::start().await;
+    for (format, date) in [
+        ("%Y%m%d", "20261120"),
+        ("%d.%m.%y", "20.11.26"),
+        ("%Y-%m-%d %H", "2026-11-20 09"),
+        ("%s", "1795165200"),
+        ("", ""),
+    ] {
+        let yaml = MVC.replace("secret: s3cret}", &format!("secret: s3cret, date_format: \"{format}\"}}"));
+        let yaml = format!("{yaml}\ntime: {{skew: 0s}}\n");
+        let gate = Gate::with(&yaml).upstream(&backend.url).start().await;
+        gate.move_to(MIDNIGHT + 9 * 3600);
+        assert!(opens(&gate, date).await, "{format}");
+        assert!(format.is_empty() || !opens(&gate, "").await, "{format}");
+    }
+}

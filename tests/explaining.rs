@@ -38,6 +38,69 @@ rules:
   - {endpoint: user, require: user}
 "#;
 
+/// `METHOD TARGET <- FORM | HEADER | HEADER`; LONG stands for 300 characters.
+const LINES: &[&str] = &[
+    "GET /",
+    "HEAD /",
+    "OPTIONS /",
+    "TRACE /",
+    "get /",
+    "PROPFIND /dav/a",
+    "PROPFIND /assets/a",
+    "GET /dav/a",
+    "GET /assets/a",
+    "GET /assets",
+    "GET /index.php/assets/a",
+    "GET /private/a",
+    "GET /private/%zz",
+    "GET /a//b",
+    "GET /assets/user_id/5",
+    "GET /assets/_method",
+    "GET /assets/a;b",
+    "GET /wiki/a;b",
+    "GET /wiki/a",
+    "GET /a#b",
+    "GET /index.php?mod=news_list",
+    "GET /?mod=NewsList&ctl=a&act=b",
+    "GET /newslist/a/b.html",
+    "GET /news_list",
+    "GET /?s=/news_list/a/b/c/d",
+    "GET /?s=/news_list/a/b/user_id/5",
+    "GET /?s=",
+    "GET /?s=/a/../b",
+    "GET /?s[]=a",
+    "GET /user/a/peek",
+    "GET /user/a/peek?user_id=7",
+    "GET /user/a/peek?user_id=7&user_token=",
+    "GET /user/a/b?client_id=ios",
+    "GET /user/a/b?client_id=ios&client_id=ios",
+    "GET /?mod=user&s=/user",
+    "GET /user?s=/news_list",
+    "GET /?mod=user <- mod=user",
+    "GET /?mod=%3Cb",
+    "GET /css/a/app.css",
+    "GET /css/a/%3Cb%3E",
+    "GET /a/b/c/d/e",
+    "POST /form",
+    "POST /form <- kind=abc",
+    "POST /form <- kind=b",
+    "POST /form?kind=a <- kind=b",
+    "GET /form <- kind=a",
+    "POST /form?kind=a",
+    "POST /form <- user.id=1&user_id=2",
+    "POST /form <- _method=x",
+    "GET /given",
+    "GET /?/a/b/c",
+    "GET /assets/a | Cookie: user_id=1",
+    "GET /assets/a | X-Sign: 1 | X-Sign: 2",
+    "GET /assets/a | Authorization: Bearer a | X-User-Token: b",
+    "GET /assets/a | Transfer-Encoding: chunked | Content-Length: 0",
+    "GET /assets/a | Bad Name: x",
+    "GET http://evil/assets/a",
+    "POST /form <- LONG",
+    "PUT /form <- LONG",
+];
+
 /// What an explanation amounts to for a caller that holds nothing else.
 fn expected(explanation: &Explanation) -> &'static str {
     let missing = |name: &str| explanation.missing.contains(&name);
@@ -56,68 +119,7 @@ async fn explain_and_the_gate_agree() {
     let loaded =
         config::parse(&YAML.replace("{upstream}", &backend.url), Path::new("test.yaml"), &Overrides::default());
     let settings = loaded.expect("a configuration").settings;
-    let mut told = 0;
-    for line in [
-        "GET /",
-        "HEAD /",
-        "OPTIONS /",
-        "TRACE /",
-        "get /",
-        "PROPFIND /dav/a",
-        "PROPFIND /assets/a",
-        "GET /dav/a",
-        "GET /assets/a",
-        "GET /assets",
-        "GET /index.php/assets/a",
-        "GET /private/a",
-        "GET /private/%zz",
-        "GET /a//b",
-        "GET /assets/user_id/5",
-        "GET /assets/_method",
-        "GET /assets/a;b",
-        "GET /wiki/a;b",
-        "GET /wiki/a",
-        "GET /a#b",
-        "GET /index.php?mod=news_list",
-        "GET /?mod=NewsList&ctl=a&act=b",
-        "GET /newslist/a/b.html",
-        "GET /news_list",
-        "GET /?s=/news_list/a/b/c/d",
-        "GET /?s=/news_list/a/b/user_id/5",
-        "GET /?s=",
-        "GET /?s=/a/../b",
-        "GET /?s[]=a",
-        "GET /user/a/peek",
-        "GET /user/a/peek?user_id=7",
-        "GET /user/a/peek?user_id=7&user_token=",
-        "GET /user/a/b?client_id=ios",
-        "GET /user/a/b?client_id=ios&client_id=ios",
-        "GET /?mod=user&s=/user",
-        "GET /user?s=/news_list",
-        "GET /?mod=user <- mod=user",
-        "GET /?mod=%3Cb",
-        "GET /css/a/app.css",
-        "GET /css/a/%3Cb%3E",
-        "GET /a/b/c/d/e",
-        "POST /form",
-        "POST /form <- kind=abc",
-        "POST /form <- kind=b",
-        "POST /form?kind=a <- kind=b",
-        "GET /form <- kind=a",
-        "POST /form?kind=a",
-        "POST /form <- user.id=1&user_id=2",
-        "POST /form <- _method=x",
-        "GET /given",
-        "GET /?/a/b/c",
-        "GET /assets/a | Cookie: user_id=1",
-        "GET /assets/a | X-Sign: 1 | X-Sign: 2",
-        "GET /assets/a | Authorization: Bearer a | X-User-Token: b",
-        "GET /assets/a | Transfer-Encoding: chunked | Content-Length: 0",
-        "GET /assets/a | Bad Name: x",
-        "GET http://evil/assets/a",
-        "POST /form <- LONG",
-        "PUT /form <- LONG",
-    ] {
+    for line in LINES {
         let line = line.replace("LONG", &"x".repeat(300));
         let (request, headers) = line.split_once(" | ").unwrap_or((&line, ""));
         let (request, form) =
@@ -137,7 +139,5 @@ async fn explain_and_the_gate_agree() {
         let expected = expected(&explanation);
         assert_eq!(reply.reason(), expected, "{line}: {explanation:?} but {}", reply.text());
         assert!(!expected.is_empty() || explanation.rule.is_some(), "{line}");
-        told += 1;
     }
-    assert!(told > 50);
 }

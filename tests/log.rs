@@ -43,6 +43,7 @@ async fn every_request_leaves_a_line_that_says_what_became_of_it() {
     assert_eq!(lines[2]["request_id"].as_str(), refused.header("x-request-id"));
     assert_eq!(lines[0]["rule"], "user/auth/login");
     assert!(lines[1]["session"].is_string() && lines[1]["upstream_ms"].is_number());
+    assert_eq!(lines[0]["session"], lines[1]["session"], "a login tells which session it made");
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use support::http::Reply;
 
 fn yaml(login: &str) -> String {
     format!(
-        "upstream: {{url: \"{{upstream}}\"}}\nclients: [{{id: ios, secret: s3cret}}]\n\
+        "upstream: {{url: \"{{upstream}}\", response_timeout: 1s}}\nclients: [{{id: ios, secret: s3cret}}]\n\
          endpoint: [{{query: {{module: mod, controller: ctl, action: act}}}}]\n\
          rules: [{{endpoint: user/auth/login, require: client, \
          login: {{success: {{cookie: sid}}, user_id: 'form:username'{login}}}}}]\ndefault: user\n"
@@ -157,5 +157,18 @@ async fn a_failed_login_may_be_told_in_an_envelope() {
 async fn a_login_whose_reply_breaks_off_made_no_session() {
     let answer = format!("HTTP/1.1 200 OK\r\n{SID}\r\nContent-Length: 100\r\nConnection: close\r\n\r\n{{\"code\":1");
     let (reply, _gate) = log_in("", "POST", answer.as_bytes()).await;
+    reply.assert_refused(502, "upstream_failed");
+}
+
+#[tokio::test]
+async fn a_login_whose_reply_never_ends_is_given_up() {
+    let answer = format!("HTTP/1.1 200 OK\r\n{SID}\r\nContent-Length: 100\r\n\r\n{{\"code\":1");
+    let (reply, _gate) = log_in("", "POST", answer.as_bytes()).await;
+    reply.assert_refused(504, "upstream_timeout");
+}
+
+#[tokio::test]
+async fn a_login_whose_reply_is_endless_is_given_up() {
+    let (reply, _gate) = log_in("", "POST", &reply("200 OK", &[SID], &"x".repeat(1024 * 1024 + 1))).await;
     reply.assert_refused(502, "upstream_failed");
 }

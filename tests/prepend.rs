@@ -1,5 +1,7 @@
 //! `deploy/php/ticketgate_prepend.php`: PHP answers what came through the gate, and nothing else.
 
+#![expect(clippy::expect_used, reason = "helpers of tests may panic as tests do")]
+
 mod support;
 
 use std::fs;

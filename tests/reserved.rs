@@ -72,7 +72,8 @@ fn multipart(request: Request, name: &str) -> Request {
 
 /// Spellings that PHP folds to the name.
 fn spellings(name: &str) -> Vec<String> {
-    let first = format!("%{:02x}{}", name.as_bytes()[0], &name[1..]);
+    let (head, tail) = name.split_at(1);
+    let first = format!("%{}{tail}", hex::encode(head));
     let mut all = vec![name.to_owned(), first, format!("+{name}"), format!("%20{name}"), format!("{name}%00x")];
     if let Some((before, after)) = name.split_once('_').filter(|(before, _)| !before.is_empty()) {
         all.extend([".", "+", "%20", "%2e", "["].map(|glue| format!("{before}{glue}{after}")));

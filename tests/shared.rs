@@ -147,3 +147,39 @@ async fn redis_holds_no_token_and_every_key_but_clients_expires() {
         assert!(!dump.windows(token.len()).any(|window| window == token.as_bytes()), "the token lies in {key}");
     }
 }
+
+#[tokio::test]
+async fn the_store_is_told_of_use_at_most_once_in_a_while() {
+    let pair = Pair::with("session: {idle: 10s, extend_every: 5s}").await;
+    let (left, _right) = pair.lilei().await;
+    let told = || {
+        let stats: String = pair.redis.command(&["INFO", "commandstats"]);
+        let calls = stats.lines().find_map(|line| line.strip_prefix("cmdstat_pexpire:calls="));
+        calls.and_then(|calls| calls.split(',').next()?.parse::<u64>().ok()).unwrap_or_default()
+    };
+    let before = told();
+    for _ in 0..40 {
+        left.get("user/info/get").await.assert_passed();
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // Each worker of a gate may note the first use before it hears of the other's.
+    let times = told() - before;
+    assert!((1..=2).contains(&times), "told {times} times");
+}
+
+#[tokio::test]
+async fn a_use_just_before_the_end_counts() {
+    let pair = Pair::with("session: {idle: 400ms, extend_every: 50ms}").await;
+    let (left, _right) = pair.lilei().await;
+    for _ in 0..5 {
+        // Its end is nearer than the moment for which uses are gathered, so it has to be told at once.
+        let keys: Vec<String> = pair.redis.command(&["KEYS", "ticketgate:session:*"]);
+        let _: i64 = pair.redis.command(&["PEXPIRE", &keys[0], "15"]);
+        let reply = left.get("user/info/get").await;
+        if reply.status != 200 {
+            // On a busy machine it may be over before it is used; then there is nothing to learn.
+            return;
+        }
+        assert!(pair.redis.command::<i64>(&["PTTL", &keys[0]]) > 200);
+    }
+}

@@ -68,6 +68,7 @@ fn client() -> ClientRecord {
         enabled: true,
         algorithms: vec![Algorithm::Md5],
         endpoints: Vec::new(),
+        signature: None,
         name: String::new(),
         created: Clock::system().now(),
     }

@@ -13,3 +13,4 @@ pub mod php;
 pub mod process;
 pub mod redis;
 pub mod scripted;
+pub mod signing;

@@ -12,7 +12,7 @@ use crate::clock::Timestamp;
 use crate::ids::ClientId;
 use crate::policy::pattern::EndpointPattern;
 use crate::secret::Secret;
-use crate::store::record::{Algorithm, LiveSecret};
+use crate::store::record::{Algorithm, LiveSecret, Signing};
 use crate::store::{ClientRecord, Question};
 use crate::verify::FileClient;
 
@@ -65,6 +65,7 @@ struct New {
     enabled: Option<bool>,
     algorithms: Option<Vec<Algorithm>>,
     endpoints: Option<Vec<String>>,
+    signature: Option<Signing>,
 }
 
 /// Registers a client. The one time that its secret is shown.
@@ -91,6 +92,7 @@ fn record(new: New, now: Timestamp) -> Result<(ClientRecord, String), Problem> {
         enabled: new.enabled.unwrap_or(true),
         algorithms: checked_algorithms(new.algorithms.unwrap_or(vec![Algorithm::Md5, Algorithm::HmacSha256]))?,
         endpoints: checked_endpoints(new.endpoints.unwrap_or(vec!["*".to_owned()]))?,
+        signature: new.signature,
         name: checked_name(new.name.unwrap_or_default())?,
         created: now,
     };
@@ -104,6 +106,8 @@ struct Change {
     endpoints: Option<Vec<String>>,
     algorithms: Option<Vec<Algorithm>>,
     name: Option<String>,
+    #[serde(default, deserialize_with = "answer::given")]
+    signature: Option<Option<Signing>>,
 }
 
 /// Changes what is given, and nothing else.
@@ -119,6 +123,7 @@ pub(super) async fn change(parts: &Parts, id: &str, body: &Bytes) -> Result<Resp
         replace(&mut record.endpoints, endpoints.as_ref());
         replace(&mut record.algorithms, algorithms.as_ref());
         replace(&mut record.name, name.as_ref());
+        replace(&mut record.signature, change.signature.as_ref());
     };
     let record = parts.store.change_client(&id, &apply).await?.ok_or_else(|| unknown(&id))?;
     tracing::info!(client_id = %id, enabled = record.enabled, "client changed by an operator");
@@ -259,6 +264,7 @@ fn view(client: &ClientRecord, now: Timestamp) -> Value {
         "enabled": client.enabled,
         "algorithms": client.algorithms,
         "endpoints": client.endpoints,
+        "signature": client.signature,
         "created": client.created.as_secs(),
         "old_secret_until": old_secret_until(&client.secrets, now),
     })
@@ -272,6 +278,7 @@ fn view_of_file(client: &FileClient, now: Timestamp) -> Value {
         "enabled": true,
         "algorithms": client.algorithms,
         "endpoints": client.endpoints,
+        "signature": client.signature,
         "created": null,
         "old_secret_until": old_secret_until(&client.secrets, now),
     })

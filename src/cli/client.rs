@@ -71,6 +71,9 @@ struct AddArgs {
     /// An endpoint that it may call, as in rules (all when left out); may be repeated
     #[arg(long = "endpoint", value_name = "PATTERN", value_delimiter = ',')]
     endpoints: Vec<String>,
+    /// Whether its requests must be signed: never, when_present or always (as the configuration says when left out)
+    #[arg(long, value_name = "WHEN")]
+    signature: Option<String>,
 }
 
 #[derive(Args, Debug)]
@@ -134,6 +137,7 @@ fn show(api: &Api, client: &Value) -> anyhow::Result<()> {
     fields.push(("source", text(client, "source")));
     fields.push(("algorithms", text(client, "algorithms")));
     fields.push(("endpoints", text(client, "endpoints")));
+    fields.push(("signature", text(client, "signature")));
     fields.push(("created", time(client, "created")));
     fields.push(("old secret until", time(client, "old_secret_until")));
     Ok(say(&sheet(&fields))?)
@@ -147,6 +151,7 @@ fn add(api: &Api, args: &AddArgs) -> anyhow::Result<()> {
     put("name", args.name.as_deref().map(Value::from));
     put("algorithms", (!args.algorithms.is_empty()).then(|| args.algorithms.clone().into()));
     put("endpoints", (!args.endpoints.is_empty()).then(|| args.endpoints.clone().into()));
+    put("signature", args.signature.as_deref().map(Value::from));
     let client = api.ask(Method::POST, "/api/v1/clients", Some(&Value::Object(new)))?;
     show(api, &client)
 }

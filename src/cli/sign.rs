@@ -7,11 +7,11 @@ use clap::{Args, ValueEnum};
 use jiff::tz::TimeZone;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use crate::cli::explain;
 use crate::cli::output::{say, say_json};
 use crate::cli::sign::names::{Name, Names};
-use crate::cli::sign::recipe::Signature;
 use crate::cli::sign::url::Url;
 use crate::cli::{Failure, load};
 use crate::clock::{Clock, Timestamp};
@@ -21,9 +21,9 @@ use crate::store::record::Algorithm;
 use crate::verify::FileClient;
 use crate::verify::client::DEFAULT_DATE_FORMAT;
 use crate::verify::client_token::{self, compute};
+use crate::verify::signature::{self, Message, Request};
 
 mod names;
-mod recipe;
 mod url;
 
 /// What may stand in a query value as it is (RFC 3986, 2.3).
@@ -148,23 +148,27 @@ impl<'a> Setting<'a> {
         let mut given = vec![(Name::ClientId, args.client.clone()), (Name::ApiToken, api_token.clone())];
         given.extend(args.user.iter().map(|user| (Name::UserId, user.clone())));
         given.extend(args.token.iter().map(|token| (Name::UserToken, token.clone())));
-        let timestamp = self.now.as_secs();
+        let timestamp = self.now.as_secs().to_string();
         if let Some(recipe) = args.signed {
             let nonce = nonce()?;
-            given.push((Name::Timestamp, timestamp.to_string()));
+            given.push((Name::Timestamp, timestamp.clone()));
             given.push((Name::Nonce, nonce.clone()));
-            let signature = Signature {
-                method: &args.method,
-                path: self.url.path,
-                query: &self.query(&given),
-                timestamp,
-                nonce: &nonce,
-                user_token: args.token.as_deref().unwrap_or_default(),
-                api_token: &api_token,
-                secret: &self.secret,
-                body: args.data.as_deref().unwrap_or_default().as_bytes(),
+            let message = Message {
+                request: Request {
+                    method: &args.method,
+                    path: self.url.path,
+                    query: &self.query(&given),
+                    // The query as it goes out holds none yet.
+                    sign_name: None,
+                    body: Some(Sha256::digest(args.data.as_deref().unwrap_or_default()).into()),
+                },
+                timestamp: timestamp.as_bytes(),
+                nonce: nonce.as_bytes(),
+                user_token: args.token.as_deref().unwrap_or_default().as_bytes(),
+                api_token: api_token.as_bytes(),
             };
-            given.push((Name::Sign, signature.compute(recipe.into())));
+            let sign = signature::compute(recipe.into(), &message.text(recipe.into()), &self.secret);
+            given.push((Name::Sign, sign));
         }
         Ok(self.finish(args, &given))
     }

@@ -9,11 +9,12 @@ use serde::{Deserialize, Serialize};
 use crate::config::values::{OneOrMany, SecretText, Size, Span, Unbuilt};
 
 pub(crate) mod bounds;
+pub(crate) mod counts;
 pub(crate) mod routing;
 pub(crate) mod rule;
 pub(crate) mod sections;
 
-use bounds::{Limits, Signature, Timeouts};
+use bounds::{Limits, Signature, Signing, Timeouts};
 use routing::{Elsewhere, EndpointParts, Fold, Leniency, Names, Place, Source};
 use rule::{Requirement, Rule};
 use sections::{Admin, Forward, Log, Reject, Session, Store, Time, Upstream};
@@ -62,7 +63,7 @@ pub(crate) struct File {
     pub(crate) default: Requirement,
     /// User sessions.
     pub(crate) session: Session,
-    /// Request signatures. Not available in this version.
+    /// Request signatures.
     pub(crate) signature: Signature,
     /// Bounds of requests and connections.
     pub(crate) limits: Limits,
@@ -149,6 +150,8 @@ pub(crate) struct Client {
     pub(crate) algorithms: Option<Vec<Algorithm>>,
     /// Endpoints that it may call, patterns as in rules; all by default.
     pub(crate) endpoints: Option<Vec<String>>,
+    /// Whether its requests must be signed: `never`, `when_present` or `always`; by default as `signature.require` says.
+    pub(crate) signature: Option<Signing>,
     /// What md5 is taken over: `{module}`, `{controller}`, `{action}`, `{date}`, `{secret}` and texts between them.
     pub(crate) token: Option<String>,
     /// The date in its tokens (strftime), `%Y-%m-%d` by default; empty for none.
@@ -168,18 +171,6 @@ pub(crate) enum Algorithm {
 
 /// Texts by name.
 pub(crate) type ByName<T> = BTreeMap<String, T>;
-
-/// What a tries limit counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Tries {
-    /// So many…
-    pub(crate) tries: u64,
-    /// …within this time…
-    pub(crate) within: Span,
-    /// …lock for so long.
-    pub(crate) lock: Span,
-}
 
 /// Sizes as they stand in defaults.
 pub(crate) const fn kib(kib: u64) -> Size {

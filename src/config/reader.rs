@@ -15,6 +15,9 @@ pub(crate) const ONE_OR_MANY: &str = "$one or many";
 /// Newtype of this name: a text, or a map in its place.
 pub(crate) const TEXT_OR_MAP: &str = "$text or map";
 
+/// Keys with a default that `~` turns off, where elsewhere it means that a key is left out.
+const OFF: [&str; 2] = ["failed_logins", "failed_tokens"];
+
 /// More faults than anybody reads at once.
 const MAX_PROBLEMS: usize = 500;
 
@@ -231,7 +234,9 @@ impl<'a> Entries<'a> {
     fn next_given(&mut self) -> Option<&'a Entry> {
         let optional = self.optional;
         self.rest.find(|entry| {
-            let left_out = entry.value.is_null() && optional.contains(&entry.key.as_str());
+            let key = entry.key.as_str();
+            let off = OFF.contains(&key) && entry.value.is_spelled_null();
+            let left_out = entry.value.is_null() && !off && optional.contains(&key);
             !left_out && !entry.value.is_broken()
         })
     }

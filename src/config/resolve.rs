@@ -19,12 +19,14 @@ use crate::{admin, gate, server, telemetry, verify};
 mod address;
 mod clients;
 mod endpoint;
+mod limits;
 mod login;
 mod reply;
 mod reserved;
 mod rules;
 mod secrets;
 mod session;
+mod signature;
 mod store;
 mod unbuilt;
 mod upstream;
@@ -48,7 +50,8 @@ pub(crate) fn settings(file: &File, faults: &mut Faults) -> Option<Settings> {
 
 fn gate(file: &File, faults: &mut Faults) -> Option<gate::Settings> {
     let reader = endpoint::reader(file, faults);
-    let context = Context::of(file);
+    let signatures = signature::settings(&file.signature, faults);
+    let context = Context::of(file, signatures.unwrap_or_default());
     let rules = rules::all(&file.rules, &context, faults);
     let default = rules::default(file.default, &context, faults);
     let credentials = reserved::credentials(file, faults);
@@ -116,11 +119,13 @@ fn verify(file: &File, faults: &mut Faults) -> Option<verify::Settings> {
         faults.add("time.skew", "must be 12h or less: with more, tokens of any day would do");
     }
     let session = session::settings(&file.session, faults);
+    let limits = limits::settings(&file.limits, faults);
     Some(verify::Settings {
         clients: clients?,
         zone: zone?,
         skew: file.time.skew.0,
         session: session?,
+        limits: limits?,
         fold: endpoint::fold(file),
     })
 }

@@ -1,5 +1,8 @@
 //! What is allowed and yet doubtful.
 
+use std::time::Duration;
+
+use crate::config::Settings;
 use crate::config::faults::Faults;
 use crate::config::file::rule::{Requirement, Rule};
 use crate::config::file::{File, Mode};
@@ -27,6 +30,45 @@ pub(crate) fn about(file: &File, faults: &mut Faults) {
     admin_token(file, faults);
     unreachable_rules(&file.rules, !file.fold.is_empty(), faults);
     equal_tokens(&file.rules, faults);
+    nameless_logins(file, faults);
+}
+
+/// Without the user's name failed logins can be counted for addresses alone, and many users may share one.
+fn nameless_logins(file: &File, faults: &mut Faults) {
+    for (index, rule) in file.rules.iter().enumerate().filter(|_| file.limits.failed_logins.is_some()) {
+        let Some(login) = &rule.login else { continue };
+        let by_form = match &login.user_id {
+            Some(TextOr::Text(text)) => text.starts_with("form:"),
+            Some(TextOr::Map(map)) => map.from.as_ref().is_some_and(|from| from.starts_with("form:")),
+            None => false,
+        };
+        if login.user_name.is_none() && !by_form {
+            faults.warn(
+                &format!("rules[{index}].login"),
+                "names no user_name (form:FIELD): failed logins lock whole addresses, and users may share them",
+            );
+        }
+    }
+}
+
+/// Without a burst requests are spread evenly, and `10/h` means one every six minutes: seldom what was meant.
+pub(crate) fn about_slow_rates(settings: &Settings, faults: &mut Faults) {
+    let limits = &settings.gate.verify.limits;
+    let named = [("per_ip", limits.per_ip), ("per_client", limits.per_client), ("per_user", limits.per_user)];
+    let mut rates: Vec<_> = named.into_iter().map(|(name, rate)| (format!("limits.{name}"), rate)).collect();
+    let rules = settings.gate.policy.rules.iter().enumerate();
+    rates.extend(
+        rules.map(|(index, rule)| (format!("rules[{index}].limit"), rule.limit.as_ref().map(|limit| limit.rate))),
+    );
+    for (key, rate) in rates.into_iter().filter_map(|(key, rate)| Some((key, rate?))) {
+        if rate.burst() == 1 && rate.interval() > Duration::from_secs(1) {
+            let seconds = rate.interval().as_secs();
+            faults.warn(
+                &key,
+                format!("lets one request pass every {seconds}s; with {{rate: …, burst: 5}} five may come at once"),
+            );
+        }
+    }
 }
 
 /// Who may try as often as he likes should have much to try.

@@ -80,6 +80,11 @@ impl Node {
         matches!(self.value, Value::Scalar { null: true, .. })
     }
 
+    /// Whether it says `~` or `null`, and not just nothing.
+    pub(crate) fn is_spelled_null(&self) -> bool {
+        matches!(&self.value, Value::Scalar { null: true, text } if !text.is_empty())
+    }
+
     /// Puts a value at the end of a path of keys. What is in the way and no map stays, for readers to refuse.
     pub(crate) fn set(&mut self, path: &[&str], value: Self) {
         let [key, rest @ ..] = path else {

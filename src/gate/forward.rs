@@ -6,16 +6,16 @@ use http::{HeaderMap, Response};
 
 use crate::credentials::Claims;
 use crate::gate::note::Note;
-use crate::gate::{Gate, is_public, location, replies};
+use crate::gate::{Gate, Mode, is_public, location, replies};
 use crate::login::{self, Attempt, Desk, Pages, Watched, jar, judged};
 use crate::policy::login_rule::LoginRule;
 use crate::policy::rule::{Logout, Rule};
 use crate::reply::{Body, Reason, Refusal};
-use crate::request::{Inbound, body};
+use crate::request::{Inbound, Unreadable, body};
 use crate::store::{Ending, Fault, Live};
 use crate::upstream::headers::{self, Context};
-use crate::upstream::{Outgoing, ResponseBody};
-use crate::verify::Permit;
+use crate::upstream::{self, Outgoing, ResponseBody};
+use crate::verify::{LoginTry, Permit, Withdrawn};
 
 /// A request that may pass, and everything that was decided about it.
 #[derive(Clone, Copy)]
@@ -29,6 +29,7 @@ pub(super) struct Passage<'a> {
 /// What a request carries besides its own head.
 struct Load<'a> {
     permit: &'a Permit,
+    claims: &'a Claims<'a>,
     cookies: Option<Vec<u8>>,
     drop_authorization: bool,
     plain_reply: bool,
@@ -43,12 +44,17 @@ impl Gate {
         body: body::Body,
         note: &mut Note,
     ) -> Result<Response<Body>, Refusal> {
-        let login = passage.rule.login.as_deref();
+        let login = match passage.rule.login.as_deref() {
+            Some(rule) => Some((rule, self.begin_login(passage, rule, note).await?)),
+            None => None,
+        };
         let held = self.holds(passage);
         let load = Load {
             permit: passage.permit,
+            claims: passage.claims,
             cookies: if held { Some(self.held_cookies(passage)) } else { None },
-            drop_authorization: passage.claims.by_authorization
+            // Without a session it may be the application's own, as on public pages.
+            drop_authorization: (passage.claims.by_authorization && self.settings.forward.hide_credentials)
                 || passage.permit.session().is_some()
                 || login.is_some(),
             plain_reply: login.is_some(),
@@ -56,7 +62,7 @@ impl Gate {
         };
         let response = self.send(passage.inbound, body, &load, note).await?;
         let mut response = match login {
-            Some(rule) => return self.watch_login((passage, &load), rule, response, note).await,
+            Some(login) => return self.watch_login((passage, &load), login, response, note).await,
             None => response,
         };
         if let Some(live) = passage.permit.session() {
@@ -78,8 +84,15 @@ impl Gate {
         body: body::Body,
         note: &mut Note,
     ) -> Result<Response<Body>, Refusal> {
-        let permit = Permit::observed();
-        let load = Load { permit: &permit, cookies: None, drop_authorization: false, plain_reply: false, rule: None };
+        let (permit, claims) = (Permit::observed(), Claims::default());
+        let load = Load {
+            permit: &permit,
+            claims: &claims,
+            cookies: None,
+            drop_authorization: false,
+            plain_reply: false,
+            rule: None,
+        };
         let response = self.send(inbound, body, &load, note).await?;
         Ok(self.finish(inbound, response.map(Body::Upstream), note))
     }
@@ -105,7 +118,34 @@ impl Gate {
         let started = Instant::now();
         let response = self.upstream.send(outgoing).await;
         note.upstream = Some(started.elapsed());
-        Ok(response?)
+        match (load.permit.withdrawn(), response) {
+            (None, response) => Ok(response?),
+            (Some(withdrawn), response) => {
+                if withdrawn.refusal.is_guess() {
+                    self.verifier.note_guess(inbound.origin.ip, &self.store).await;
+                }
+                self.withdraw(withdrawn, response, (inbound, load), note)
+            }
+        }
+    }
+
+    /// A signature turned out wrong at the end of the body that it was over. The body has stopped there, unless it may not.
+    fn withdraw(
+        &self,
+        withdrawn: &Withdrawn,
+        response: Result<Response<ResponseBody>, upstream::Fault>,
+        (inbound, load): (&Inbound, &Load<'_>),
+        note: &mut Note,
+    ) -> Result<Response<ResponseBody>, Refusal> {
+        let refusal = Refusal::from(withdrawn.refusal.clone());
+        self.tell_signed(&refusal, (inbound, load.claims), || Some(withdrawn.body), note);
+        match response {
+            Err(upstream::Fault::Body(Unreadable::Withheld)) => Err(refusal),
+            response => {
+                note.observed(&refusal);
+                Ok(response?)
+            }
+        }
     }
 
     fn context<'a>(&self, load: &'a Load<'_>, note: &'a Note, traceparent: &'a str) -> Context<'a> {
@@ -140,10 +180,29 @@ impl Gate {
         }
     }
 
+    /// Lets the login try, unless it is locked.
+    async fn begin_login(
+        &self,
+        passage: &Passage<'_>,
+        rule: &LoginRule,
+        note: &mut Note,
+    ) -> Result<Option<LoginTry<'_>>, Refusal> {
+        let inbound = passage.inbound;
+        let name = rule.user_name.as_ref().and_then(|field| judged::form_field(inbound, field));
+        match self.verifier.begin_login(&self.store, inbound.origin.ip, name.as_deref()).await {
+            Ok(begun) => Ok(begun),
+            Err(denial) if self.settings.mode == Mode::Observe => {
+                note.observed(&denial.into());
+                Ok(None)
+            }
+            Err(denial) => Err(denial.into()),
+        }
+    }
+
     async fn watch_login(
         &self,
         (passage, load): (&Passage<'_>, &Load<'_>),
-        rule: &LoginRule,
+        (rule, begun): (&LoginRule, Option<LoginTry<'_>>),
         response: Response<ResponseBody>,
         note: &mut Note,
     ) -> Result<Response<Body>, Refusal> {
@@ -163,18 +222,29 @@ impl Gate {
             claims: passage.claims,
             data_key: &self.settings.reply.keys.data,
         };
-        let desk = Desk { store: &self.store, clock: &self.clock, sessions: self.verifier.session_settings() };
-        match login::watch(&desk, &attempt, response).await? {
+        let desk = Desk {
+            store: &self.store,
+            clock: &self.clock,
+            sessions: self.verifier.session_settings(),
+            patience: passage.rule.response_timeout.unwrap_or(self.settings.upstream.response_timeout),
+        };
+        let watched = login::watch(&desk, &attempt, response).await?;
+        match (begun, &watched) {
+            (Some(begun), Watched::Failed(_)) => begun.failed().await,
+            (Some(begun), _) => begun.succeeded().await,
+            (None, _) => {}
+        }
+        match watched {
             Watched::Failed(_) if rule.failed_envelope => {
                 Err(Refusal::new(Reason::LoginFailed, "the application refused the login"))
             }
             Watched::Failed(response) => Ok(self.finish(passage.inbound, response.map(Body::own), note)),
-            Watched::Merged(user, response) => {
-                note.identity.user = Some(user);
+            Watched::Merged(user, session, response) => {
+                note.logged_in(user, session);
                 Ok(self.finish(passage.inbound, response.map(Body::own), note))
             }
-            Watched::Envelope(user, data) => {
-                note.identity.user = Some(user);
+            Watched::Envelope(user, session, data) => {
+                note.logged_in(user, session);
                 let message = self.settings.reply.logged_in(note.asked().accept_language);
                 Ok(self.envelope(message, data, note.asked()))
             }

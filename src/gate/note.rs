@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::gate::{Arrived, redact};
-use crate::ids::RequestId;
+use crate::ids::{RequestId, SessionId, UserId};
 use crate::reply::{Asked, Refusal};
 use crate::request::address::Origin;
 use crate::request::head::Head;
@@ -62,16 +62,22 @@ impl Note {
         self.is_head = head.method() == "HEAD";
     }
 
+    /// It made a session.
+    pub(super) fn logged_in(&mut self, user: UserId, session: SessionId) {
+        self.identity.user = Some(user);
+        self.identity.session = Some(session);
+    }
+
     /// It was refused, or our side failed.
     pub(super) fn refused(&mut self, refusal: Refusal) {
         self.verdict = if refusal.reason.is_fault() { Verdict::Failed } else { Verdict::Refused };
         self.refusal = Some(refusal);
     }
 
-    /// It would have been.
+    /// It would have been; the first reason counts.
     pub(super) fn observed(&mut self, refusal: &Refusal) {
         self.verdict = Verdict::Observed;
-        self.refusal = Some(refusal.clone());
+        self.refusal.get_or_insert_with(|| refusal.clone());
     }
 
     /// What an answer of ours needs to know.

@@ -46,10 +46,13 @@ fn is_secret(name: &str, reserved: &Reserved) -> bool {
     let folded = fold_name(&decoded).map(|(folded, _)| folded).unwrap_or_default();
     // PHP tells `User_Token` from `user_token`, but the one was meant for the other.
     let mut named = reserved.iter().filter(|name| name.name.eq_ignore_ascii_case(&folded));
-    let lower = decoded.to_ascii_lowercase();
-    let tells = |word: &str| memchr::memmem::find(&lower, word.as_bytes()).is_some();
-    named.any(|name| matches!(name.kind, Kind::Credential { .. } | Kind::LoginField))
-        || TELLTALES.into_iter().any(tells)
+    named.any(|name| matches!(name.kind, Kind::Credential { .. } | Kind::LoginField)) || tells_of_a_secret(&decoded)
+}
+
+/// Whether a parameter's name tells of a password or the like.
+pub(super) fn tells_of_a_secret(name: &[u8]) -> bool {
+    let lower = name.to_ascii_lowercase();
+    TELLTALES.into_iter().any(|word| memchr::memmem::find(&lower, word.as_bytes()).is_some())
 }
 
 /// A text without what follows the name of a token in it (`/news/list/user_token/…`).

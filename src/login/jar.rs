@@ -1,10 +1,12 @@
 //! Cookies held for a session: what the application set, by name and path, sent back as a browser would and never shown.
 
-use cookie::Cookie;
+use std::time::Duration;
+
 use http::HeaderMap;
 use http::header::SET_COOKIE;
 
 use crate::clock::Timestamp;
+use crate::login::cookie_date;
 use crate::policy::pattern::Glob;
 use crate::store::HeldCookie;
 
@@ -33,13 +35,12 @@ fn change(line: &[u8], request_path: &str, now: Timestamp) -> Option<Change> {
     if name.is_empty() || name.len() + value.len() > MAX_BYTES || !printable(name) || !printable(value) {
         return None;
     }
-    let attributes = Cookie::parse(format!("x=x{}", text_of(attributes))).ok()?;
-    let path = attributes.path().filter(|path| path.starts_with('/') && path.len() <= MAX_PATH);
-    let expires = lapses(&attributes, now);
+    let attributes = Attributes::read(attributes);
+    let expires = attributes.lapses(now);
     let cookie = HeldCookie {
         name: text_of(name),
         value: text_of(value),
-        path: path.unwrap_or_else(|| default_path(request_path)).to_owned(),
+        path: attributes.path.map_or_else(|| default_path(request_path).to_owned(), text_of),
         expires: expires.map(Timestamp::as_millis),
     };
     Some(Change { deleted: expires.is_some_and(|at| at <= now), cookie })
@@ -55,14 +56,47 @@ pub fn bytes_of(text: &str) -> Vec<u8> {
     text.chars().filter_map(|character| u8::try_from(character).ok()).collect()
 }
 
-/// Max-Age counts before Expires (RFC 6265, 5.3).
-fn lapses(cookie: &Cookie<'_>, now: Timestamp) -> Option<Timestamp> {
-    if let Some(age) = cookie.max_age() {
-        let seconds = u64::try_from(age.whole_seconds()).unwrap_or(0);
-        return Some(now.plus(std::time::Duration::from_secs(seconds)));
+/// What counts of a line's attributes: of several of one name the last (RFC 6265, 5.3). Domain does not, because everything goes
+/// to one application, nor does Secure: the hop is the gate's own.
+#[derive(Default)]
+struct Attributes<'a> {
+    path: Option<&'a [u8]>,
+    expires: Option<Timestamp>,
+    /// In seconds; negative is none.
+    max_age: Option<u64>,
+}
+
+impl<'a> Attributes<'a> {
+    fn read(text: &'a [u8]) -> Self {
+        let mut found = Self::default();
+        for attribute in text.split(|byte| *byte == b';') {
+            let (name, value) = attribute.split_at(memchr::memchr(b'=', attribute).unwrap_or(attribute.len()));
+            let value = value.get(1..).unwrap_or_default().trim_ascii();
+            match name.trim_ascii().to_ascii_lowercase().as_slice() {
+                b"path" => found.path = Some(value).filter(|path| path.starts_with(b"/") && path.len() <= MAX_PATH),
+                b"expires" => found.expires = cookie_date::read(value).or(found.expires),
+                b"max-age" => found.max_age = max_age(value).or(found.max_age),
+                _ => {}
+            }
+        }
+        found
     }
-    let at = cookie.expires_datetime()?.unix_timestamp();
-    Some(Timestamp::from_secs(u64::try_from(at).unwrap_or(0)))
+
+    /// Max-Age counts before Expires.
+    fn lapses(&self, now: Timestamp) -> Option<Timestamp> {
+        self.max_age.map(|seconds| now.plus(Duration::from_secs(seconds))).or(self.expires)
+    }
+}
+
+/// RFC 6265, 5.2.2. A number too large for anybody is a century.
+fn max_age(text: &[u8]) -> Option<u64> {
+    const CENTURY: u64 = 100 * 366 * 24 * 3600;
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let age = std::str::from_utf8(text).ok()?;
+    Some(if age.starts_with('-') { 0 } else { age.parse().unwrap_or(CENTURY).min(CENTURY) })
 }
 
 /// The directory of the request (RFC 6265, 5.1.4).
@@ -147,6 +181,16 @@ mod tests {
             (&["a=root; path=/", "a=sub; path=/app"], "/application", "a=root"),
             (&["a=1"], "/app/x", "a=1"),
             (&["a=1"], "/other", ""),
+            (&["a=1; path=/", "a=2; path=/; expires=Thursday, 01-Jan-1970 00:00:01 GMT"], "/", ""),
+            (&["a=1; path=/; Max-Age=99999999999999999999"], "/", "a=1"),
+            (
+                &["a=1; path=/; Max-Age=", "b=1; path=/; Max-Age=x; max-age=-5", "c=1; path=/; Max-Age=0x1"],
+                "/",
+                "a=1; c=1",
+            ),
+            (&["a=1; path=/x; path=/"], "/", "a=1"),
+            (&["a=1; Path = / ; x; =y"], "/", "a=1"),
+            (&["a=1; path"], "/app/", "a=1"),
             (&["a=1; domain=elsewhere.example; path=/"], "/", "a=1"),
             (&["a=%E6%88%91+x; path=/"], "/", "a=%E6%88%91+x"),
             (&["=novalue; path=/", "nothing"], "/", ""),
@@ -159,8 +203,8 @@ mod tests {
     #[test]
     fn a_cookie_lapses_by_itself() {
         let jar = jar_after(&["a=1; Max-Age=60; path=/"]);
-        assert_eq!(cookie_line(&jar, "/", NOW.plus(std::time::Duration::from_secs(59))), b"a=1");
-        assert_eq!(cookie_line(&jar, "/", NOW.plus(std::time::Duration::from_secs(60))), b"");
+        assert_eq!(cookie_line(&jar, "/", NOW.plus(Duration::from_secs(59))), b"a=1");
+        assert_eq!(cookie_line(&jar, "/", NOW.plus(Duration::from_secs(60))), b"");
     }
 
     #[test]

@@ -8,6 +8,8 @@ use crate::policy::endpoint::Endpoint;
 use crate::policy::login_rule::LoginRule;
 use crate::policy::pattern::{EndpointPattern, Glob};
 use crate::request::php::Params;
+use crate::store::counting::Rate;
+use crate::store::record::{Algorithm, Signing};
 
 /// One rule.
 #[derive(Clone, Debug)]
@@ -24,6 +26,10 @@ pub struct Rule {
     pub logout: Option<Logout>,
     /// Whether an accepted request pushes the session's expiry forward.
     pub extend: bool,
+    /// How often it may be used.
+    pub limit: Option<Limit>,
+    /// What it demands of signatures.
+    pub signatures: Arc<Signatures>,
     /// The endpoint it gives a path (`endpoint: {is: m/c/a}`).
     pub endpoint_is: Option<Endpoint>,
     /// `body: opaque`.
@@ -32,6 +38,54 @@ pub struct Rule {
     pub max_body: Option<u64>,
     /// `response_timeout`.
     pub response_timeout: Option<Duration>,
+}
+
+/// A rule's own `limit`: counted for each user, else for each client, else for each address.
+#[derive(Clone, Debug)]
+pub struct Limit {
+    /// What tells it from other rules' limits.
+    pub name: Arc<str>,
+    /// How often.
+    pub rate: Rate,
+}
+
+/// What is demanded of signatures: `signature`, as a rule overrides it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signatures {
+    /// `require`, where neither rule nor client says otherwise.
+    pub usual: Signing,
+    /// `require` of the rule itself.
+    pub of_rule: Option<Signing>,
+    /// `algorithms`
+    pub algorithms: Vec<Algorithm>,
+    /// `window`: how far a timestamp may lie from now.
+    pub window: Duration,
+    /// `nonce: required`
+    pub nonce_required: bool,
+    /// `max_nonces`: so many of one client are remembered.
+    pub max_nonces: u64,
+}
+
+impl Default for Signatures {
+    /// As where the configuration says nothing.
+    fn default() -> Self {
+        Self {
+            usual: Signing::Never,
+            of_rule: None,
+            algorithms: vec![Algorithm::HmacSha256, Algorithm::Md5],
+            window: Duration::from_mins(5),
+            nonce_required: false,
+            max_nonces: 1_000_000,
+        }
+    }
+}
+
+impl Signatures {
+    /// What counts for a client with a word of its own, or without one. Rule and client each say the least that they want, so the
+    /// stricter of both counts; what is usual counts where neither says anything.
+    pub fn demand(&self, of_client: Option<Signing>) -> Signing {
+        self.of_rule.max(of_client).unwrap_or(self.usual)
+    }
 }
 
 /// What a rule matches.

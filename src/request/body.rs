@@ -16,8 +16,12 @@ use crate::request::Unreadable;
 use crate::request::head::Framing;
 use crate::request::multipart::Scan;
 
+mod end;
 mod pace;
 
+pub use end::EndCheck;
+
+use end::End;
 use pace::Pace;
 
 /// Bounds of a body.
@@ -50,6 +54,30 @@ impl Body {
         match self {
             Self::Gathered(bytes) => Some(bytes),
             Self::Empty | Self::Streaming(_) => None,
+        }
+    }
+
+    /// Gathers a body that is still to come, so that it can be judged before any of it is passed on, unless it is longer than
+    /// `limits.form`.
+    pub async fn settle(&mut self) -> Result<(), Unreadable> {
+        let Self::Streaming(streaming) = self else { return Ok(()) };
+        let limit = streaming.limits.form;
+        self.gather(limit).await
+    }
+
+    /// Lets the last bytes of a body that is still to come pass only when `check` has said so.
+    pub fn check_end(&mut self, check: EndCheck) {
+        if let Self::Streaming(streaming) = self {
+            streaming.end = Some(End::new(check));
+        }
+    }
+
+    /// Lets the end pass whatever its check says.
+    pub fn let_end_by(&mut self) {
+        if let Self::Streaming(streaming) = self
+            && let Some(end) = &mut streaming.end
+        {
+            end.let_by();
         }
     }
 
@@ -102,6 +130,7 @@ pub struct Streaming {
     /// Read already, but handed to nobody.
     early: VecDeque<Bytes>,
     watch: Option<Watch>,
+    end: Option<End>,
 }
 
 impl Streaming {
@@ -124,6 +153,7 @@ impl Streaming {
             pace: Pace::default(),
             early: VecDeque::new(),
             watch: None,
+            end: None,
         })
     }
 
@@ -137,9 +167,11 @@ impl Streaming {
         self.length
     }
 
-    /// Gathers the body up to `limit` bytes; gives it back where it is longer, with nothing lost.
+    /// Gathers the body up to `limit` bytes; gives it back where it is longer, or was when it was gathered before, or where its
+    /// end is to be checked, with nothing lost.
     pub async fn gather(mut self, limit: u64) -> Result<Result<Bytes, Self>, Unreadable> {
-        if self.length.is_some_and(|length| length > limit) {
+        let known_to_be_longer = self.length.is_some_and(|length| length > limit) || !self.early.is_empty();
+        if known_to_be_longer || self.end.is_some() {
             return Ok(Err(self));
         }
         let mut whole = Gathering::with_room(self.length.unwrap_or_default());
@@ -153,8 +185,28 @@ impl Streaming {
         Ok(Ok(whole.finish()))
     }
 
-    /// The next bytes to pass on, with every bound kept and the scan heard; `None` at the end.
+    /// Whether the body may yet turn out to be one that must not pass: till then nothing that answers it counts.
+    pub fn is_owed(&self) -> bool {
+        self.end.as_ref().is_some_and(End::is_owed)
+    }
+
+    /// The next bytes to pass on, with every bound kept, the scan heard and the end checked; `None` at the end.
     pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Unreadable>>> {
+        loop {
+            let next = ready!(self.poll_cleared(context)?);
+            let (end, bytes) = match (&mut self.end, next) {
+                (None, next) => return Poll::Ready(next.map(Ok)),
+                (Some(end), Some(bytes)) => (end, bytes),
+                (Some(end), None) => return end.poll_last(context).map(Result::transpose),
+            };
+            if let Some(before) = end.take(bytes) {
+                return Poll::Ready(Some(Ok(before)));
+            }
+        }
+    }
+
+    /// The next bytes that the scan has cleared.
+    fn poll_cleared(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Unreadable>>> {
         loop {
             if let Some(bytes) = self.watch.as_mut().and_then(|watch| watch.held.pass()) {
                 return Poll::Ready(Some(Ok(bytes)));

@@ -1,7 +1,10 @@
 //! Names and values as they lie in a store: which key a thing stands under, and its record sealed under that key's name.
 
+use sha2::{Digest, Sha256};
+
 use crate::ids::{ClientId, TokenHash, UserId};
 
+use super::counting::Counter;
 use super::record::{ClientRecord, SessionRecord};
 use super::seal::Seal;
 use super::{Fault, Settings};
@@ -21,6 +24,31 @@ impl Codec {
     /// The keyed hash that a token's session is written under.
     pub(super) fn hash(&self, token: &[u8]) -> TokenHash {
         self.seal.hash(token)
+    }
+
+    /// The counter for somebody. Each part goes in with its length, so that no two lists of parts are the same bytes.
+    pub(super) fn counter(&self, who: &[&[u8]]) -> Counter {
+        let mut whole = b"counter".to_vec();
+        for part in who {
+            whole.extend((part.len() as u64).to_le_bytes());
+            whole.extend_from_slice(part);
+        }
+        Counter::of_hash(self.seal.hash(&whole))
+    }
+
+    /// Key of a rate.
+    pub(super) fn rate_key(&self, counter: Counter) -> String {
+        format!("{}rate:{}", self.prefix, counter.to_hex())
+    }
+
+    /// Key of failed tries.
+    pub(super) fn tries_key(&self, counter: Counter) -> String {
+        format!("{}tries:{}", self.prefix, counter.to_hex())
+    }
+
+    /// Key that is there while there may be locks.
+    pub(super) fn alarm_key(&self) -> String {
+        format!("{}tries:alarm", self.prefix)
     }
 
     /// The hashes that it may stand under, that one first.
@@ -46,6 +74,23 @@ impl Codec {
     /// Key of a client.
     pub(super) fn client_key(&self, id: &ClientId) -> String {
         self.client_prefix() + id.as_str()
+    }
+
+    /// The hash under which something that a client signed with is remembered. It opens nothing, so no key is needed, and a
+    /// `store.key` that is being replaced changes nothing.
+    pub(super) fn mark(client: &ClientId, what: &[u8]) -> TokenHash {
+        // An id holds no control character, so the NUL tells where it ends.
+        TokenHash::new(Sha256::digest([client.as_str().as_bytes(), what].join(&0)).into())
+    }
+
+    /// Key of a nonce or signature that was used.
+    pub(super) fn mark_key(&self, client: &ClientId, mark: TokenHash) -> String {
+        format!("{}nonce:{client}:{}", self.prefix, mark.to_hex())
+    }
+
+    /// Key of how many of them a client used of late. No mark's key ends in this word, whatever the client is called.
+    pub(super) fn mark_count_key(&self, client: &ClientId) -> String {
+        format!("{}nonce:{client}:count", self.prefix)
     }
 
     /// What the key of every client begins with.

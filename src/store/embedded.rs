@@ -14,17 +14,21 @@ use crate::ids::{ClientId, SessionId, TokenHash, UserId};
 
 use super::codec::Codec;
 use super::record::{ClientRecord, Ending, HeldCookie, SessionRecord};
-use super::{Admission, Created, Fault, Live, Question, Records, lock};
+use super::{Admission, Created, Fault, Live, Question, Records, Remembered, lock};
 
+use marks::Mark;
 use queue::State;
 use tables::{Body, Change, Entry, Journal, Tables};
 
 mod file;
+mod marks;
 mod queue;
 mod tables;
 
 /// Expired entries that one login clears away: more than it adds, and too few to be felt.
 const PURGED_PER_LOGIN: usize = 64;
+/// The same for a nonce that is remembered.
+const PURGED_PER_NONCE: usize = 8;
 
 /// The embedded engine. Cloning is shallow.
 #[derive(Clone)]
@@ -151,6 +155,28 @@ impl Embedded {
         let state = lock(&self.shared.state);
         let found = |hash| state.tables.living(hash, now).map(|(entry, record)| tables::live(hash, entry, record));
         state.tables.sessions_of(user, now).into_iter().filter_map(found).collect()
+    }
+
+    pub(super) async fn remember(
+        &self,
+        client: &ClientId,
+        mark: TokenHash,
+        life: Duration,
+        most: u64,
+    ) -> Result<Remembered, Fault> {
+        self.commit(|tables, journal, now| {
+            if tables.marks().is_live(mark, now) {
+                return Remembered::Seen;
+            }
+            tables.purge_marks(journal, now, PURGED_PER_NONCE);
+            if let Some(room) = tables.marks().full_until(client, most, now) {
+                return Remembered::Full(room.since(now));
+            }
+            let new = Mark { client: client.clone(), expires: now.plus(life) };
+            tables.change(journal, Change::Mark(mark, Some(new)));
+            Remembered::Fresh
+        })
+        .await
     }
 
     pub(super) async fn add_client(&self, record: &ClientRecord) -> Result<bool, Fault> {

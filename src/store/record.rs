@@ -24,6 +24,8 @@ pub struct ClientRecord {
     pub algorithms: Vec<Algorithm>,
     /// Endpoints that it may call, patterns as in rules.
     pub endpoints: Vec<String>,
+    /// Whether its requests must be signed, where that is its own affair.
+    pub signature: Option<Signing>,
     /// What people call it.
     pub name: String,
     /// When it was registered.
@@ -55,6 +57,34 @@ pub enum Algorithm {
     /// HMAC-SHA256 over the lines.
     #[serde(rename = "hmac-sha256")]
     HmacSha256,
+}
+
+/// Whether requests must be signed; in the order of strictness.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Signing {
+    /// No signature is looked at.
+    Never,
+    /// One that is given must be right.
+    WhenPresent,
+    /// One must be given.
+    Always,
+}
+
+impl Signing {
+    /// As written in the configuration.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Never => "never",
+            Self::WhenPresent => "when_present",
+            Self::Always => "always",
+        }
+    }
+
+    /// The one of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Never, Self::WhenPresent, Self::Always].into_iter().find(|signing| signing.name() == name)
+    }
 }
 
 /// One login of one user.
@@ -181,6 +211,7 @@ impl ClientRecord {
             enabled: self.enabled,
             algorithms: self.algorithms.clone(),
             endpoints: self.endpoints.clone(),
+            signature: self.signature,
             name: self.name.clone(),
             created: self.created.as_millis(),
         })
@@ -196,6 +227,7 @@ impl ClientRecord {
             enabled: stored.enabled,
             algorithms: stored.algorithms,
             endpoints: stored.endpoints,
+            signature: stored.signature,
             name: stored.name,
             created: Timestamp::from_millis(stored.created),
         })
@@ -225,6 +257,8 @@ struct StoredClient {
     enabled: bool,
     algorithms: Vec<Algorithm>,
     endpoints: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    signature: Option<Signing>,
     name: String,
     created: u64,
 }
@@ -283,6 +317,7 @@ mod tests {
             enabled: true,
             algorithms: vec![Algorithm::Md5, Algorithm::HmacSha256],
             endpoints: vec!["*".into()],
+            signature: Some(Signing::Always),
             name: "iOS".into(),
             created: Timestamp::from_millis(7),
         }

@@ -16,14 +16,17 @@ use super::record::{Ending, HeldCookie};
 use super::{Fault, Found, Live, Question, Records, TOMBSTONE_LIFE};
 
 use answers::Answers;
+pub(super) use counting::Tallied;
 use extensions::Extensions;
 use link::Link;
 
 mod admission;
 mod answers;
 mod clients;
+mod counting;
 mod extensions;
 mod link;
+mod nonces;
 mod scripts;
 
 /// Most sessions or clients looked at in one round trip.
@@ -57,21 +60,29 @@ impl Redis {
 
     pub(super) async fn ask(&self, question: Question<'_>) -> Result<Records, Fault> {
         let mut commands = Pipeline::new();
-        if let Some(id) = question.client {
-            commands.cmd("GET").arg(self.codec.client_key(id));
-        }
-        question.session.iter().for_each(|hash| self.look_up(&mut commands, *hash));
+        self.put(&mut commands, question);
         if commands.is_empty() {
             return Ok(Records::default());
         }
-        let mut answers = self.exchange(&commands).await?;
+        self.records(question, &mut self.exchange(&commands).await?)
+    }
+
+    /// Commands that [`Redis::records`] reads the answers of.
+    fn put(&self, commands: &mut Pipeline, question: Question<'_>) {
+        if let Some(id) = question.client {
+            commands.cmd("GET").arg(self.codec.client_key(id));
+        }
+        question.session.iter().for_each(|hash| self.look_up(commands, *hash));
+    }
+
+    fn records(&self, question: Question<'_>, answers: &mut Answers) -> Result<Records, Fault> {
         let client = match question.client {
             Some(id) => answers.bytes()?.map(|stored| self.codec.open_client(id, stored)).transpose()?,
             None => None,
         };
         let mut session = None;
         for hash in question.session {
-            let found = self.found(*hash, &mut answers)?;
+            let found = self.found(*hash, answers)?;
             session = session.or(found);
         }
         Ok(Records { client, session })

@@ -41,8 +41,8 @@ pub(super) struct Expected<'a> {
     pub(super) interim: &'a Interim,
 }
 
-/// Sends the request and waits for the head of the reply, which may come before all of the request is sent. The time that the client
-/// takes over its body is not the application's.
+/// Sends the request and waits for the head of the reply, which may come before all of the request is sent, but counts only
+/// once the request may not turn out refused any more. The time that the client takes over its body is not the application's.
 pub(super) async fn exchange(
     connection: &mut Connection,
     sending: &mut Sending,
@@ -52,13 +52,21 @@ pub(super) async fn exchange(
     let patience = expected.patience;
     let mut alarm = pin!(sleep(patience));
     let mut heard = false;
+    let mut reply = None;
     poll_fn(|context| {
         let progress = match sending.advance(connection, context) {
             Ok(progress) => progress,
             Err(unreadable) => return Poll::Ready(Err(Broken::Fault(unreadable.into()))),
         };
-        if let Poll::Ready(head) = poll_head(connection, expected, &mut heard, context) {
-            return Poll::Ready(head);
+        if reply.is_none()
+            && let Poll::Ready(head) = poll_head(connection, expected, &mut heard, context)
+        {
+            reply = Some(head);
+        }
+        if !sending.is_owed()
+            && let Some(reply) = reply.take()
+        {
+            return Poll::Ready(reply);
         }
         if progress == Progress::Starved {
             return Poll::Pending;

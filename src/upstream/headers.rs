@@ -59,7 +59,7 @@ pub struct Context<'a> {
     pub now: Timestamp,
     /// The Cookie line that replaces the client's: `None` keeps the client's, `Some("")` sends none.
     pub cookies: Option<&'a [u8]>,
-    /// Whether `Authorization` is dropped (where a session is held, or it carried a credential).
+    /// Whether `Authorization` is dropped (where a session is held, at a login, and where it carried a credential to be hidden).
     pub drop_authorization: bool,
     /// Whether the application is asked for an uncompressed reply (login requests).
     pub plain_reply: bool,

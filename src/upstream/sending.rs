@@ -95,6 +95,11 @@ impl Sending {
         self.moved
     }
 
+    /// Whether the request may yet turn out to be one that must not pass: then no reply to it counts.
+    pub(super) fn is_owed(&self) -> bool {
+        self.body.as_ref().is_some_and(|body| body.is_owed())
+    }
+
     pub(super) fn is_sent(&self) -> bool {
         !self.refused && self.body.is_none() && self.parts.iter().all(Bytes::is_empty)
     }
@@ -102,8 +107,12 @@ impl Sending {
     /// Sends what can be sent now. An error is the client's: its body cannot be passed on.
     pub(super) fn advance(&mut self, to: &mut Connection, context: &mut Context<'_>) -> Result<Progress, Unreadable> {
         loop {
-            if self.refused {
+            if self.refused && !self.is_owed() {
                 return Ok(Progress::Refused);
+            }
+            if self.refused {
+                // Nobody takes the rest, but somebody must still judge it.
+                self.parts = [Bytes::new(), Bytes::new(), Bytes::new()];
             }
             if self.parts.iter().any(|part| !part.is_empty()) {
                 match to.poll_write(&self.parts.each_ref().map(|part| IoSlice::new(part)), context) {

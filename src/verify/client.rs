@@ -10,9 +10,9 @@ use crate::ids::ClientId;
 use crate::policy::endpoint::{Endpoint, Fold};
 use crate::policy::pattern::EndpointPattern;
 use crate::secret::Secret;
-use crate::store::record::{Algorithm, ClientRecord, LiveSecret};
+use crate::store::record::{Algorithm, ClientRecord, LiveSecret, Signing};
+use crate::verify::DEFAULT_ALGORITHMS;
 use crate::verify::client_token::{Calendar, Claim, Recipe, proves};
-use crate::verify::{DEFAULT_ALGORITHMS, live_secrets};
 
 /// The date format that PHP's `date('Y-m-d')` gives.
 pub const DEFAULT_DATE_FORMAT: &str = "%Y-%m-%d";
@@ -28,6 +28,8 @@ pub struct FileClient {
     pub algorithms: Vec<Algorithm>,
     /// Endpoints that it may call, patterns as in rules.
     pub endpoints: Vec<String>,
+    /// `signature`: whether its requests must be signed, where that is its own affair.
+    pub signature: Option<Signing>,
     /// `token`: what md5 is taken over.
     pub token: Recipe,
     /// `date_format` (strftime), [`DEFAULT_DATE_FORMAT`] by default, empty for no date.
@@ -39,6 +41,8 @@ pub struct FileClient {
 pub struct KnownClient {
     /// Whether it may call at all.
     pub enabled: bool,
+    /// Whether its requests must be signed, where that is its own affair.
+    pub signature: Option<Signing>,
     secrets: Vec<LiveSecret>,
     algorithms: Vec<Algorithm>,
     endpoints: Vec<EndpointPattern>,
@@ -50,6 +54,7 @@ impl KnownClient {
     pub(super) fn of_file(client: &Arc<FileClient>) -> Self {
         Self {
             enabled: true,
+            signature: client.signature,
             secrets: client.secrets.clone(),
             algorithms: client.algorithms.clone(),
             endpoints: patterns(&client.endpoints),
@@ -61,6 +66,7 @@ impl KnownClient {
     pub(super) fn of_record(record: &ClientRecord) -> Self {
         Self {
             enabled: record.enabled,
+            signature: record.signature,
             secrets: record.secrets.clone(),
             algorithms: record.algorithms.clone(),
             endpoints: patterns(&record.endpoints),
@@ -79,6 +85,7 @@ impl KnownClient {
         });
         Self {
             enabled: true,
+            signature: None,
             secrets: vec![LiveSecret { secret: SECRET.clone(), until: None }],
             algorithms: DEFAULT_ALGORITHMS.to_vec(),
             endpoints: Vec::new(),
@@ -87,17 +94,22 @@ impl KnownClient {
         }
     }
 
-    /// The secret that made this token; `None` where none of the live ones did. Every one of them is tried.
-    pub(super) fn proved(
+    /// The secrets that count now.
+    pub(super) fn live_secrets(&self, now: Timestamp) -> Vec<Secret> {
+        self.secrets.iter().filter(|live| live.counts(now)).map(|live| live.secret.clone()).collect()
+    }
+
+    /// The one of these secrets that made this token; `None` where none did. Every one of them is tried.
+    pub(super) fn proved<'a>(
         &self,
         token: &[u8],
         endpoint: &Endpoint,
         calendars: &Calendars,
-        now: Timestamp,
-    ) -> Option<&Secret> {
+        (now, secrets): (Timestamp, &'a [Secret]),
+    ) -> Option<&'a Secret> {
         calendars.get(&self.date_format)?.at(now, |dates| {
             let claim = Claim { algorithms: &self.algorithms, recipe: &self.recipe, endpoint, dates };
-            live_secrets(&self.secrets, now).fold(None, |proved, secret| {
+            secrets.iter().fold(None, |proved, secret| {
                 let fits = proves(token, &claim, &[secret.expose()]);
                 proved.or(fits.then_some(secret))
             })

@@ -25,8 +25,8 @@ pub enum Denial {
     WrongChannel(&'static str),
     /// `sign_missing`, and which of its parameters.
     SignMissing(&'static str),
-    /// `sign_refused`
-    SignRefused,
+    /// `sign_refused`, and why.
+    SignRefused(&'static str),
     /// `sign_expired`: its timestamp is outside the window.
     SignExpired,
     /// `sign_replayed`
@@ -72,8 +72,7 @@ impl Denial {
     pub const fn detail(&self) -> &'static str {
         match self {
             Self::Denied(why) | Self::WrongChannel(why) | Self::Limited(why, _) | Self::Locked(why, _) => why,
-            Self::SignMissing(what) => what,
-            Self::SignRefused => "the signature is wrong",
+            Self::SignMissing(what) | Self::SignRefused(what) => what,
             Self::SignExpired => "the timestamp is outside the window",
             Self::SignReplayed => "the nonce or signature was used before",
             Self::EndpointUnknown => "the request names no endpoint",

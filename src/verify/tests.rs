@@ -5,8 +5,7 @@ use crate::ids::TokenHash;
 use crate::policy::Requirement;
 use crate::policy::endpoint::Endpoint;
 use crate::policy::rule::{Matcher, Rule};
-use crate::secret::Secret;
-use crate::store::record::SessionRecord;
+use crate::store::record::{LiveSecret, SessionRecord, Signing};
 use crate::store::{Ending, Found};
 use crate::verify::client::DEFAULT_DATE_FORMAT;
 use crate::verify::client_token::{Recipe, compute, date};
@@ -26,6 +25,8 @@ fn rule(require: Requirement) -> Rule {
         login: None,
         logout: None,
         extend: true,
+        limit: None,
+        signatures: Arc::default(),
         endpoint_is: None,
         opaque_body: false,
         max_body: None,
@@ -54,6 +55,7 @@ fn file_client(id: &str, endpoints: &[&str]) -> Arc<FileClient> {
         secrets: vec![LiveSecret { secret: Secret::new("s3cret"), until: None }],
         algorithms: vec![Algorithm::Md5],
         endpoints: endpoints.iter().map(|text| (*text).to_owned()).collect(),
+        signature: None,
         token: Recipe::default(),
         date_format: DEFAULT_DATE_FORMAT.to_owned(),
     })
@@ -65,6 +67,7 @@ fn settings(session: SessionSettings) -> Settings {
         zone: TimeZone::UTC,
         skew: Duration::from_secs(300),
         session,
+        limits: limits::Settings::default(),
         fold: Fold { case: true, ..Fold::default() },
     }
 }
@@ -101,6 +104,14 @@ struct Trial {
     client: Option<ClientRecord>,
     ip: &'static str,
     settings: SessionSettings,
+    signatures: Signatures,
+    signed: Option<Signature>,
+}
+
+/// A signature as a test wants it.
+struct Signature {
+    sign: &'static [u8],
+    body: Option<signature::BodyHash>,
 }
 
 impl Trial {
@@ -116,6 +127,8 @@ impl Trial {
             client: None,
             ip: "10.0.0.1",
             settings: session_settings(),
+            signatures: Signatures::default(),
+            signed: None,
         }
     }
 
@@ -125,8 +138,9 @@ impl Trial {
         trial
     }
 
-    fn judge(self) -> Result<(Permit, Option<Extension>), Denial> {
-        let rule = rule(self.require);
+    /// Client, signature and session; and what is known of the signature.
+    fn judge_all(self) -> Result<(Permit, Option<Extension>, Signed), Denial> {
+        let rule = Rule { signatures: Arc::new(self.signatures), ..rule(self.require) };
         let decided = Decided { rule: &rule, endpoint: self.endpoint };
         let api_token = self.api_token.unwrap_or_default();
         let claims = Claims {
@@ -134,12 +148,31 @@ impl Trial {
             api_token: Some(api_token.as_bytes()).filter(|token| !token.is_empty()),
             user_id: self.user_id.map(str::as_bytes),
             user_token: self.user_token.map(str::as_bytes),
-            by_authorization: false,
+            timestamp: self.signed.as_ref().map(|_| b"1795176000".as_slice()),
+            sign: self.signed.as_ref().map(|signed| signed.sign),
             ..Claims::default()
         };
-        let case = Case { decided: &decided, claims: &claims, ip: self.ip, user_agent: "app/1" };
-        let records = Records { client: self.client, session: self.session };
-        Verifier::new(&settings(self.settings)).judge(&case, records, NOW)
+        let body = self.signed.and_then(|signed| signed.body);
+        let request = signature::Request { method: "GET", path: "/", body, ..signature::Request::default() };
+        let (address, excess) = ([10, 0, 0, 1].into(), Excess::refused());
+        let case = Case {
+            decided: &decided,
+            claims: &claims,
+            address,
+            ip: self.ip,
+            user_agent: "app/1",
+            request,
+            excess: &excess,
+        };
+        let verifier = Verifier::new(&settings(self.settings));
+        verifier.precheck(&case)?;
+        let caller = verifier.judge_caller(&case, self.client.as_ref(), NOW)?;
+        let (permit, extension) = verifier.judge_user(&case, (caller.client, caller.secret), self.session, NOW)?;
+        Ok((permit, extension, caller.signed))
+    }
+
+    fn judge(self) -> Result<(Permit, Option<Extension>), Denial> {
+        self.judge_all().map(|(permit, extension, _)| (permit, extension))
     }
 
     fn denial(change: impl FnOnce(&mut Self)) -> Denial {
@@ -264,6 +297,7 @@ fn a_registered_client_has_two_live_secrets_while_it_rotates_and_none_while_disa
         enabled,
         algorithms: DEFAULT_ALGORITHMS.to_vec(),
         endpoints: vec!["*".into()],
+        signature: None,
         name: String::new(),
         created: NOW,
     };
@@ -281,4 +315,33 @@ fn a_registered_client_has_two_live_secrets_while_it_rotates_and_none_while_disa
     assert_eq!(trial(record(vec![secret("new", None), secret("s3cret", Some(NOW))], true)), wrong);
     let disabled = Err(Denial::ClientRefused(ClientFlaw::Disabled));
     assert_eq!(trial(record(vec![secret("s3cret", None)], false)), disabled);
+}
+
+#[test]
+fn a_signature_is_judged_after_the_client_and_before_the_session() {
+    let wrong = || Some(Signature { sign: &[b'0'; 64], body: Some([0; 32]) });
+    let signed = |change: fn(&mut Trial)| {
+        Trial::denial(|trial| {
+            (trial.signatures.usual, trial.signed) = (Signing::Always, wrong());
+            change(trial);
+        })
+    };
+    assert_eq!(signed(|trial| trial.client_id = Some("nobody")), Denial::ClientRefused(ClientFlaw::Unknown));
+    assert_eq!(signed(|trial| trial.api_token = Some("x".into())), Denial::ClientRefused(ClientFlaw::WrongToken));
+    assert_eq!(signed(|trial| trial.session = None), WRONG_SIGNATURE);
+    assert_eq!(signed(|trial| trial.signed = None), Denial::SignMissing("sign"));
+    // Where no client is asked for, there is nobody who could have signed.
+    let browser = Trial::with(|trial| {
+        (trial.signatures.usual, trial.signed, trial.require) = (Signing::Always, wrong(), Requirement::UserOnly);
+    });
+    assert!(matches!(browser.judge_all(), Ok((_, _, Signed::Not))));
+}
+
+#[test]
+fn a_signature_over_a_body_to_come_is_not_right_yet() {
+    let trial = Trial::with(|trial| {
+        (trial.signatures.usual, trial.signed) =
+            (Signing::WhenPresent, Some(Signature { sign: &[b'0'; 64], body: None }));
+    });
+    assert!(matches!(trial.judge_all(), Ok((_, _, Signed::Unproved(_)))));
 }

@@ -182,6 +182,7 @@ fn file_client() -> FileClient {
         id: ClientId::new("ios").expect("an id"),
         secrets: vec![LiveSecret { secret: Secret::new("s3cret-of-the-file"), until: None }],
         algorithms: vec![Algorithm::Md5],
+        signature: None,
         endpoints: vec!["*".to_owned()],
         token: Recipe::default(),
         date_format: "%Y-%m-%d".to_owned(),

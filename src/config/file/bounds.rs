@@ -3,8 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::file::{Algorithm, Tries, kib};
-use crate::config::values::{Size, Span, Unbuilt};
+use crate::config::file::counts::{Rate, Tries};
+use crate::config::file::{Algorithm, kib};
+use crate::config::values::{Size, Span};
 
 /// Request signatures.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -18,6 +19,24 @@ pub(crate) struct Signature {
     pub(crate) window: Span,
     /// Whether a nonce must come along.
     pub(crate) nonce: Nonce,
+    /// So many nonces of one client are remembered; beyond that its requests are `limited`.
+    pub(crate) max_nonces: u64,
+}
+
+/// What a rule, at length, says otherwise than `signature`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct RuleSignature {
+    /// `never`, `when_present` or `always`.
+    pub(crate) require: Option<Signing>,
+    /// Algorithms.
+    pub(crate) algorithms: Option<Vec<Algorithm>>,
+    /// How old a signature may be.
+    pub(crate) window: Option<Span>,
+    /// Whether a nonce must come along.
+    pub(crate) nonce: Option<Nonce>,
+    /// So many nonces of one client are remembered; beyond that its requests are `limited`.
+    pub(crate) max_nonces: Option<u64>,
 }
 
 impl Default for Signature {
@@ -27,6 +46,7 @@ impl Default for Signature {
             algorithms: vec![Algorithm::HmacSha256, Algorithm::Md5],
             window: Span::secs(300),
             nonce: Nonce::Optional,
+            max_nonces: 1_000_000,
         }
     }
 }
@@ -65,16 +85,16 @@ pub(crate) struct Limits {
     pub(crate) body: Size,
     /// Connections at once.
     pub(crate) connections: usize,
-    /// Rate per address. Not available in this version.
-    pub(crate) per_ip: Option<Unbuilt>,
-    /// Rate per client. Not available in this version.
-    pub(crate) per_client: Option<Unbuilt>,
-    /// Rate per user. Not available in this version.
-    pub(crate) per_user: Option<Unbuilt>,
-    /// Failed logins that lock. Not available in this version: they are not counted yet.
-    pub(crate) failed_logins: Tries,
-    /// Failed client tokens that lock. Not available in this version: they are not counted yet.
-    pub(crate) failed_tokens: Tries,
+    /// Requests of an address (of IPv6: of a /64): `50/s`, `600/m`, `{rate: 600/m, burst: 100}`.
+    pub(crate) per_ip: Option<Rate>,
+    /// Requests of a client.
+    pub(crate) per_client: Option<Rate>,
+    /// Requests of a user.
+    pub(crate) per_user: Option<Rate>,
+    /// Failed logins that lock a user name, for the address they came from and for all.
+    pub(crate) failed_logins: Option<Tries>,
+    /// Failed client tokens that lock the address they came from.
+    pub(crate) failed_tokens: Option<Tries>,
 }
 
 impl Default for Limits {
@@ -87,8 +107,8 @@ impl Default for Limits {
             per_ip: None,
             per_client: None,
             per_user: None,
-            failed_logins: Tries { tries: 5, within: Span::secs(900), lock: Span::secs(900) },
-            failed_tokens: Tries { tries: 100, within: Span::secs(60), lock: Span::secs(60) },
+            failed_logins: Some(Tries::of(5, Span::secs(900))),
+            failed_tokens: Some(Tries::of(100, Span::secs(60))),
         }
     }
 }

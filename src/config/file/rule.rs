@@ -4,6 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::file::ByName;
+use crate::config::file::bounds::RuleSignature;
+use crate::config::file::counts::Rate;
 use crate::config::values::{AnyText, OneOrMany, Size, Span, TextOr, Unbuilt};
 
 /// A rule: what it matches (all that is given), then what it requires.
@@ -27,10 +29,10 @@ pub(crate) struct Rule {
     pub(crate) logout: Option<TextOr<LogoutMap>>,
     /// Whether an accepted request pushes the session's expiry forward.
     pub(crate) extend: bool,
-    /// Overrides `signature`. Not available in this version.
-    pub(crate) signature: Option<Unbuilt>,
-    /// Rate limits of this rule. Not available in this version.
-    pub(crate) limit: Option<Unbuilt>,
+    /// Overrides `signature`: `never`, `when_present`, `always`, or a map of the same keys.
+    pub(crate) signature: Option<TextOr<RuleSignature>>,
+    /// A rate of its own, counted for each user, else for each client, else for each address.
+    pub(crate) limit: Option<Rate>,
     /// `opaque`: do not read bodies.
     pub(crate) body: Option<BodyReading>,
     /// Overrides `limits.body`.

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use crate::config::faults::Faults;
-use crate::config::file::{self, Client};
-use crate::config::resolve::{all_of, secrets};
+use crate::config::file::Client;
+use crate::config::resolve::{all_of, secrets, signature};
 use crate::ids::ClientId;
 use crate::policy::pattern::EndpointPattern;
-use crate::store::record::{Algorithm, LiveSecret};
-use crate::verify::FileClient;
+use crate::store::record::LiveSecret;
 use crate::verify::client::DEFAULT_DATE_FORMAT;
 use crate::verify::client_token::Recipe;
+use crate::verify::{DEFAULT_ALGORITHMS, FileClient};
 
 /// `clients`
 pub(super) fn all(clients: &[Client], faults: &mut Faults) -> Option<Vec<Arc<FileClient>>> {
@@ -34,7 +34,8 @@ fn one(client: &Client, key: &str, faults: &mut Faults) -> Option<FileClient> {
         }
     };
     let secrets = live_secrets(client, key, faults);
-    let algorithms = algorithms(client, key, faults);
+    let algorithms =
+        signature::algorithms(client.algorithms.as_deref(), &format!("{key}.algorithms"), DEFAULT_ALGORITHMS, faults);
     let endpoints = endpoints(client, key, faults);
     let token = client.token.as_deref().map_or(Ok(Recipe::default()), Recipe::parse);
     let token = faults.take(&format!("{key}.token"), token);
@@ -45,6 +46,7 @@ fn one(client: &Client, key: &str, faults: &mut Faults) -> Option<FileClient> {
         secrets: secrets?,
         algorithms: algorithms?,
         endpoints: endpoints?,
+        signature: client.signature.map(signature::signing),
         token: token?,
         date_format: date_format?,
     })
@@ -59,18 +61,6 @@ fn live_secrets(client: &Client, key: &str, faults: &mut Faults) -> Option<Vec<L
         return None;
     }
     Some(secrets.into_iter().map(|secret| LiveSecret { secret, until: None }).collect())
-}
-
-fn algorithms(client: &Client, key: &str, faults: &mut Faults) -> Option<Vec<Algorithm>> {
-    let Some(written) = &client.algorithms else { return Some(vec![Algorithm::Md5, Algorithm::HmacSha256]) };
-    if written.is_empty() {
-        faults.missing(&format!("{key}.algorithms"), "must name at least one algorithm");
-    }
-    let algorithm = |written: &file::Algorithm| match written {
-        file::Algorithm::Md5 => Algorithm::Md5,
-        file::Algorithm::HmacSha256 => Algorithm::HmacSha256,
-    };
-    Some(written.iter().map(algorithm).collect())
 }
 
 fn endpoints(client: &Client, key: &str, faults: &mut Faults) -> Option<Vec<String>> {

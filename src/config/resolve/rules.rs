@@ -6,12 +6,12 @@ use crate::config::faults::Faults;
 use crate::config::file::File;
 use crate::config::file::rule::{self, EndpointIs};
 use crate::config::refusal::none_of;
-use crate::config::resolve::{all_of, endpoint, lasting, login, requirement};
+use crate::config::resolve::{all_of, endpoint, lasting, limits, login, requirement, signature};
 use crate::config::values::TextOr;
 use crate::policy::Requirement;
 use crate::policy::endpoint::Endpoint;
 use crate::policy::pattern::{EndpointPattern, Glob};
-use crate::policy::rule::{Logout, Matcher, Rule};
+use crate::policy::rule::{Limit, Logout, Matcher, Rule, Signatures};
 use crate::request::head::Methods;
 
 /// Methods that pass without being listed.
@@ -25,16 +25,22 @@ pub(super) struct Context {
     form_routes: bool,
     /// Whether tokens are sealed under a client's secret.
     sealed: bool,
+    /// Front controllers, which no path has any more when rules look at it.
+    scripts: Vec<String>,
+    /// `signature`
+    signatures: Arc<Signatures>,
 }
 
 impl Context {
-    /// Of this file.
-    pub(super) fn of(file: &File) -> Self {
+    /// Of this file, whose `signature` is that.
+    pub(super) fn of(file: &File, signatures: Signatures) -> Self {
         let form_source = file.endpoint.0.iter().any(|source| source.form.is_some() || source.request.is_some());
         Self {
             has_sources: !file.endpoint.0.is_empty(),
             form_routes: form_source || !file.selectors.is_empty(),
             sealed: file.session.sealed,
+            scripts: file.scripts.clone(),
+            signatures: Arc::new(signatures),
         }
     }
 }
@@ -73,6 +79,8 @@ pub(super) fn default(require: rule::Requirement, context: &Context, faults: &mu
         login: None,
         logout: None,
         extend: true,
+        limit: None,
+        signatures: Arc::clone(&context.signatures),
         endpoint_is: None,
         opaque_body: false,
         max_body: None,
@@ -86,8 +94,10 @@ fn one(rule: &rule::Rule, key: &str, context: &Context, faults: &mut Faults) -> 
     let require = required(rule, key, context, faults);
     let login = rule.login.as_ref().map(|login| login::rule(login, &format!("{key}.login"), faults));
     let logout = logout(rule, key, faults);
+    let signatures = signature::of_rule(rule, key, &context.signatures, faults);
     check_body(rule, key, context, faults);
     check_login(rule, key, context, faults);
+    let limit = limit(rule, key, faults);
     let response_timeout = rule.response_timeout.map(|span| lasting(faults, &format!("{key}.response_timeout"), span));
     Some(Rule {
         name: name(rule).into(),
@@ -96,6 +106,8 @@ fn one(rule: &rule::Rule, key: &str, context: &Context, faults: &mut Faults) -> 
         login: login.map(|login| login.map(Arc::new)).map_or(Some(None), |login| login.map(Some))?,
         logout: logout?,
         extend: rule.extend,
+        limit: limit?,
+        signatures: signatures?,
         endpoint_is: endpoint_is?,
         opaque_body: rule.body.is_some(),
         max_body: rule.max_body.map(|size| size.0),
@@ -132,7 +144,7 @@ fn matcher(rule: &rule::Rule, key: &str, context: &Context, faults: &mut Faults)
     if pattern.is_some() && !context.has_sources {
         faults.add(&format!("{key}.endpoint"), "can never match: no `endpoint` source is configured");
     }
-    let path = rule.path.as_ref().map(|text| faults.take(&format!("{key}.path"), path(text)));
+    let path = rule.path.as_ref().map(|text| faults.take(&format!("{key}.path"), path(text, &context.scripts)));
     let endpoint = pattern.map(|text| faults.take(&format!("{key}.endpoint"), EndpointPattern::parse(text)));
     let params = rule.params.iter().map(|(name, glob)| {
         let glob = faults.take(&format!("{key}.params.{name}"), Glob::parse(&glob.0));
@@ -148,9 +160,14 @@ fn matcher(rule: &rule::Rule, key: &str, context: &Context, faults: &mut Faults)
     })
 }
 
-fn path(text: &str) -> Result<Glob, String> {
+/// A rule may name a front controller (`/index.php/user/**`), but it is taken off the request's path, so off the rule's as well.
+fn path(text: &str, scripts: &[String]) -> Result<Glob, String> {
+    let behind = |script: &String| {
+        let (start, rest) = text.split_at_checked(script.len())?;
+        (start.eq_ignore_ascii_case(script) && rest.starts_with('/')).then_some(rest)
+    };
     if text.starts_with('/') || text.starts_with("**") || text == "*" {
-        Glob::parse(text)
+        Glob::parse(scripts.iter().find_map(behind).unwrap_or(text))
     } else {
         Err("must begin with / or **: it matches the whole path".to_owned())
     }
@@ -230,6 +247,16 @@ fn logout(rule: &rule::Rule, key: &str, faults: &mut Faults) -> Option<Option<Lo
         other => Err(none_of(other, &["this", "others", "all"])),
     };
     faults.take(&at, ends).map(Some)
+}
+
+/// Two rules may go by one name, so their place tells their limits apart.
+fn limit(rule: &rule::Rule, key: &str, faults: &mut Faults) -> Option<Option<Limit>> {
+    let at = format!("{key}.limit");
+    let rate = limits::optional(rule.limit.as_ref(), &at, faults)?;
+    if rate.is_some() && rule.require == Some(rule::Requirement::Deny) {
+        faults.add(&at, "the rule denies, so there is nothing to limit");
+    }
+    Some(rate.map(|rate| Limit { name: format!("{key} {}", name(rule)).into(), rate }))
 }
 
 fn check_body(rule: &rule::Rule, key: &str, context: &Context, faults: &mut Faults) {

@@ -3,7 +3,6 @@
 
 use crate::config::faults::Faults;
 use crate::config::file::File;
-use crate::config::file::bounds::{Limits, Signature};
 use crate::config::file::rule::{Login, Rule};
 use crate::config::file::sections::{Session, WhenDown};
 use crate::config::values::TextOr;
@@ -16,8 +15,6 @@ pub(super) fn tell(file: &File, faults: &mut Faults) {
     faults.unbuilt("websocket", !file.websocket.is_empty());
     faults.unbuilt("store.when_down", file.store.when_down != WhenDown::Refuse);
     session(&file.session, faults);
-    signature(&file.signature, faults);
-    limits(&file.limits, faults);
     for (index, rule) in file.rules.iter().enumerate() {
         self::rule(rule, &format!("rules[{index}]"), faults);
     }
@@ -28,26 +25,7 @@ fn session(session: &Session, faults: &mut Faults) {
     faults.unbuilt("session.lost", session.lost.is_some());
 }
 
-fn signature(signature: &Signature, faults: &mut Faults) {
-    let default = Signature::default();
-    faults.unbuilt("signature.require", signature.require != default.require);
-    faults.unbuilt("signature.algorithms", signature.algorithms != default.algorithms);
-    faults.unbuilt("signature.window", signature.window != default.window);
-    faults.unbuilt("signature.nonce", signature.nonce != default.nonce);
-}
-
-fn limits(limits: &Limits, faults: &mut Faults) {
-    let default = Limits::default();
-    faults.unbuilt("limits.per_ip", limits.per_ip.is_some());
-    faults.unbuilt("limits.per_client", limits.per_client.is_some());
-    faults.unbuilt("limits.per_user", limits.per_user.is_some());
-    faults.unbuilt("limits.failed_logins", limits.failed_logins != default.failed_logins);
-    faults.unbuilt("limits.failed_tokens", limits.failed_tokens != default.failed_tokens);
-}
-
 fn rule(rule: &Rule, key: &str, faults: &mut Faults) {
-    faults.unbuilt(&format!("{key}.signature"), rule.signature.is_some());
-    faults.unbuilt(&format!("{key}.limit"), rule.limit.is_some());
     faults.unbuilt(&format!("{key}.guest"), rule.guest);
     faults.unbuilt(&format!("{key}.csrf"), rule.csrf.is_some());
     if let Some(TextOr::Map(logout)) = &rule.logout {

@@ -13,6 +13,7 @@ use crate::store::Fault;
 use crate::store::codec::Codec;
 use crate::store::record::Ending;
 
+use super::marks::Mark;
 use super::tables::{Body, Change, Entry, Journal, Tables};
 
 type Rows<'a> = redb::Table<'a, &'static [u8], &'static [u8]>;
@@ -24,6 +25,8 @@ const CLIENTS: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("cl
 const SESSIONS: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("sessions");
 /// Token hash → last use and expiry in milliseconds; apart, because they change often.
 const TIMES: TableDefinition<'static, &[u8], (u64, u64)> = TableDefinition::new("times");
+/// Hash of a nonce or signature that was used → when it may be forgotten (8 bytes, big-endian milliseconds) and the client's id.
+const MARKS: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("nonces");
 
 const LIVING: u8 = b'L';
 const ENDED: u8 = b'E';
@@ -104,6 +107,7 @@ impl File {
         let mut loaded = Loaded::default();
         self.load_clients(&reading, &mut loaded)?;
         self.load_sessions(&reading, &mut loaded, now)?;
+        self.load_marks(&reading, &mut loaded, now)?;
         Ok(loaded)
     }
 
@@ -143,6 +147,20 @@ impl File {
         Ok(())
     }
 
+    fn load_marks(&self, reading: &ReadTransaction, loaded: &mut Loaded, now: Timestamp) -> Result<(), Fault> {
+        let Some(rows) = existing(reading.open_table(MARKS)).map_err(|error| self.fault(error))? else {
+            return Ok(());
+        };
+        for row in rows.iter().map_err(|error| self.fault(error))? {
+            let (key, value) = row.map_err(|error| self.fault(error))?;
+            let hash = key.value().try_into().map(TokenHash::new).map_err(|_| self.unreadable("a nonce's key"))?;
+            let mark = mark_from(value.value()).ok_or_else(|| self.unreadable("a nonce"))?;
+            let expired = mark.expires <= now;
+            loaded.take(Change::Mark(hash, Some(mark).filter(|_| !expired)), expired);
+        }
+        Ok(())
+    }
+
     fn body(&self, hash: TokenHash, stored: &[u8]) -> Result<Body, Fault> {
         let body = match stored.split_first() {
             Some((&LIVING, sealed)) => {
@@ -161,12 +179,14 @@ impl File {
             let mut clients = transaction.open_table(CLIENTS).map_err(|error| self.fault(error))?;
             let mut sessions = transaction.open_table(SESSIONS).map_err(|error| self.fault(error))?;
             let mut times = transaction.open_table(TIMES).map_err(|error| self.fault(error))?;
+            let mut marks = transaction.open_table(MARKS).map_err(|error| self.fault(error))?;
             for change in &write.changes {
                 match change {
                     Change::Client(id, record) => self.put_client(&mut clients, id, record.as_deref())?,
                     Change::Session(hash, entry) => {
                         self.put_session((&mut sessions, &mut times), *hash, entry.as_ref())?
                     }
+                    Change::Mark(hash, mark) => self.put_mark(&mut marks, *hash, mark.as_ref())?,
                 }
             }
             for noted in write.uses {
@@ -211,6 +231,15 @@ impl File {
         times.insert(key, row).map(drop).map_err(|error| self.fault(error))
     }
 
+    fn put_mark(&self, rows: &mut Rows<'_>, hash: TokenHash, mark: Option<&Mark>) -> Result<(), Fault> {
+        let key = hash.as_bytes().as_slice();
+        let put = match mark {
+            Some(mark) => rows.insert(key, mark_bytes(mark).as_slice()),
+            None => rows.remove(key),
+        };
+        put.map(drop).map_err(|error| self.fault(error))
+    }
+
     fn opened(&mut self) -> Result<&Database, Fault> {
         if self.database.is_none() {
             let opened = (self.open)(&self.path).map_err(|error| self.fault(error))?;
@@ -248,6 +277,16 @@ impl File {
     fn unreadable(&self, what: &str) -> Fault {
         Fault::Unreadable(format!("{}: {what} is not what this version writes, or is damaged", self.path.display()))
     }
+}
+
+fn mark_bytes(mark: &Mark) -> Vec<u8> {
+    [&mark.expires.as_millis().to_be_bytes(), mark.client.as_str().as_bytes()].concat()
+}
+
+fn mark_from(stored: &[u8]) -> Option<Mark> {
+    let (expires, client) = stored.split_first_chunk()?;
+    let client = ClientId::new(client).ok()?;
+    Some(Mark { client, expires: Timestamp::from_millis(u64::from_be_bytes(*expires)) })
 }
 
 /// A table that was never written to is not there, and that is no fault.

@@ -117,6 +117,7 @@ struct Worker {
 struct Unsure {
     sessions: HashSet<TokenHash>,
     clients: HashSet<ClientId>,
+    marks: HashSet<TokenHash>,
 }
 
 #[derive(Default)]
@@ -159,6 +160,7 @@ impl Worker {
     fn purge(&self, state: &mut State) {
         let mut journal = Journal::default();
         state.tables.purge(&mut journal, self.clock.now(), PURGED_PER_TICK);
+        state.tables.purge_marks(&mut journal, self.clock.now(), PURGED_PER_TICK);
         if !journal.is_empty() {
             state.pending.push(Pending { journal, done: None });
         }
@@ -212,13 +214,15 @@ impl Unsure {
         match change {
             Change::Session(hash, _) => self.sessions.insert(*hash),
             Change::Client(id, _) => self.clients.insert(id.clone()),
+            Change::Mark(hash, _) => self.marks.insert(*hash),
         };
     }
 
     fn as_they_stand(&self, tables: &Tables) -> Vec<Change> {
         let sessions = self.sessions.iter().map(|hash| Change::Session(*hash, tables.stored(*hash).cloned()));
         let clients = self.clients.iter().map(|id| Change::Client(id.clone(), tables.client(id).cloned()));
-        sessions.chain(clients).collect()
+        let marks = self.marks.iter().map(|hash| Change::Mark(*hash, tables.marks().stored(*hash).cloned()));
+        sessions.chain(clients).chain(marks).collect()
     }
 }
 

@@ -10,6 +10,8 @@ use crate::ids::{ClientId, TokenHash, UserId};
 use crate::store::record::{ClientRecord, Ending, SessionRecord};
 use crate::store::{Found, Live};
 
+use super::marks::{Mark, Marks};
+
 /// What stands under a token hash.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
@@ -37,6 +39,8 @@ pub(super) enum Change {
     Session(TokenHash, Option<Entry>),
     /// Of a client: what stands there from now on.
     Client(ClientId, Option<Arc<ClientRecord>>),
+    /// Of a nonce or signature that was used: what stands there from now on.
+    Mark(TokenHash, Option<Mark>),
 }
 
 /// Changes that were made, with their inverses.
@@ -67,6 +71,7 @@ pub(super) struct Tables {
     /// All entries by expiry, so that purging looks at no others.
     expiries: BTreeSet<(Timestamp, TokenHash)>,
     clients: HashMap<ClientId, Arc<ClientRecord>>,
+    marks: Marks,
 }
 
 impl Tables {
@@ -95,6 +100,7 @@ impl Tables {
                 let before = self.clients.remove(&id);
                 Change::Client(id, before)
             }
+            Change::Mark(hash, mark) => Change::Mark(hash, self.marks.replace(hash, mark)),
         }
     }
 
@@ -130,6 +136,18 @@ impl Tables {
         for (_, hash) in expired {
             self.change(journal, Change::Session(hash, None));
         }
+    }
+
+    /// Removes up to `most` nonces and signatures that have expired.
+    pub(super) fn purge_marks(&mut self, journal: &mut Journal, now: Timestamp, most: usize) {
+        for hash in self.marks.expired(now, most) {
+            self.change(journal, Change::Mark(hash, None));
+        }
+    }
+
+    /// Nonces and signatures that were used.
+    pub(super) fn marks(&self) -> &Marks {
+        &self.marks
     }
 
     /// What stands under a hash and has not expired.

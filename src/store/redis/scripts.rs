@@ -76,6 +76,74 @@ redis.call('ZADD', k, ARGV[2], hash)
 if redis.call('PTTL', k) < tonumber(ARGV[3]) then redis.call('PEXPIRE', k, ARGV[3]) end
 return displaced";
 
+/// Counts a request by the generic cell rate algorithm, as `store::rate` does it. The key holds when the next request is due, in
+/// microseconds of this server's clock. Arguments: microseconds between requests, burst. Answers how many microseconds to wait, 0
+/// where it was counted.
+pub(super) const TAKE: &str = "\
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local interval = tonumber(ARGV[1])
+local reach = interval * ARGV[2]
+local due = tonumber(redis.call('GET', KEYS[1]) or 0)
+local after = math.max(now, math.min(due, now + reach)) + interval
+if after > now + reach then return after - now - reach end
+redis.call('SET', KEYS[1], string.format('%.0f', after), 'PX', math.ceil((after - now) / 1000))
+return 0";
+
+/// Takes one counted request back. Argument: microseconds between requests.
+pub(super) const GIVE_BACK: &str = "\
+local due = tonumber(redis.call('GET', KEYS[1]) or 0)
+if due > 0 then redis.call('SET', KEYS[1], string.format('%.0f', due - ARGV[1]), 'KEEPTTL') end
+return 0";
+
+/// Counts a failed try, and locks where it was one too many within the time that counts. The key holds `locked`, or the
+/// milliseconds at which tries failed. Arguments: tries, milliseconds that count, milliseconds of a lock. Answers how many
+/// milliseconds a lock lasts that was set before (a key is there for one more than its expiry says), 0 where there was none.
+pub(super) const FAIL: &str = "\
+local held = redis.call('GET', KEYS[1])
+if held == 'locked' then return math.max(redis.call('PTTL', KEYS[1]), 0) + 1 end
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local failed = {string.format('%.0f', now)}
+for at in string.gmatch(held or '', '%d+') do
+  if at + 0 > now - ARGV[2] then failed[#failed + 1] = at end
+end
+if #failed >= tonumber(ARGV[1]) then
+  redis.call('SET', KEYS[1], 'locked', 'PX', ARGV[3] - 1)
+else
+  redis.call('SET', KEYS[1], table.concat(failed, ' '), 'PX', ARGV[2])
+end
+return 0";
+
+/// How things stand with tries. Argument: milliseconds that count. Answers how many milliseconds a lock will last, or the number
+/// of failures as a negative number.
+pub(super) const LOOK: &str = "\
+local held = redis.call('GET', KEYS[1])
+if not held then return 0 end
+if held == 'locked' then return math.max(redis.call('PTTL', KEYS[1]), 0) + 1 end
+local time = redis.call('TIME')
+local since = time[1] * 1000 + math.floor(time[2] / 1000) - ARGV[1]
+local failures = 0
+for at in string.gmatch(held, '%d+') do
+  if at + 0 > since then failures = failures - 1 end
+end
+return failures";
+
+/// Counts one more, unless that is more than allowed. Arguments: most, life of the count. Answers 0, or for how many
+/// milliseconds there is no room. The count begins anew when it expires.
+pub(super) const COUNT: &str = "\
+local left = redis.call('PTTL', KEYS[1])
+local full = tonumber(redis.call('GET', KEYS[1]) or '0') >= tonumber(ARGV[1])
+if full and left > 0 then return left end
+if not full then redis.call('INCR', KEYS[1]) end
+if left < 0 then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+return full and 1 or 0";
+
+/// Takes one back from a count that still stands.
+pub(super) const UNCOUNT: &str = "\
+if tonumber(redis.call('GET', KEYS[1]) or '0') > 0 then redis.call('DECR', KEYS[1]) end
+return 0";
+
 /// Adds the call of a script to a round trip; its arguments follow with `arg`.
 pub(super) fn call<'a>(commands: &'a mut Pipeline, script: &str, key: impl ToRedisArgs) -> &'a mut Pipeline {
     commands.cmd("EVAL").arg(script).arg(1).arg(key)

@@ -181,6 +181,7 @@ async fn clients_are_kept() {
         enabled: true,
         algorithms: Vec::new(),
         endpoints: vec!["*".into()],
+        signature: None,
         name: String::new(),
         created: Timestamp::from_secs(1),
     };
