@@ -233,3 +233,22 @@ async fn a_reply_that_comes_while_the_upload_runs_is_heard_at_once() {
         assert_eq!((reply.status, reply.text()), (413, "big!".to_owned()), "hangs up: {hangs_up}");
     }
 }
+
+#[tokio::test]
+async fn a_client_that_stops_in_the_middle_is_refused_and_its_request_taken_back() {
+    let (report, mut reports) = mpsc::unbounded_channel();
+    let backend = Backend::start(move |mut conversation, _| {
+        let report = report.clone();
+        async move {
+            conversation.head().await.unwrap();
+            report.send(conversation.rest().await).unwrap();
+        }
+    })
+    .await;
+    let gate = Gate::with(&format!("{OPEN}timeouts: {{body_idle: 300ms}}")).upstream(&backend.url()).start().await;
+    let mut connection = gate.connect().await;
+    connection.send(&[post("Content-Length: 10").as_bytes(), b"half"].concat()).await;
+    connection.reply_to("POST").await.unwrap().assert_refused(400, "malformed");
+    assert!(connection.rest().await.is_empty());
+    assert_eq!(reports.recv().await.unwrap(), b"half");
+}
