@@ -174,9 +174,6 @@ pub struct Verifier {
     fold: Fold,
 }
 
-/// A session that ends sooner than this is extended before its request goes on: noted in passing, the use could come too late.
-const SOON: Duration = Duration::from_secs(1);
-
 impl Verifier {
     /// One that judges by those settings.
     pub fn new(settings: &Settings) -> Self {
@@ -212,10 +209,7 @@ impl Verifier {
             return Ok(Permit { late: Some(late), ..permit });
         }
         if let Some(extension) = extension {
-            store.extend(extension.hash, extension.life);
-            if permit.session().is_some_and(|live| live.expires.since(now) < SOON) {
-                store.flush().await?;
-            }
+            extension.note(store).await?;
         }
         Ok(permit)
     }

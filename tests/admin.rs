@@ -184,6 +184,25 @@ fn a_change_touches_what_it_names() {
 }
 
 #[test]
+fn whether_a_client_must_sign_is_its_own_affair_or_nobodys() {
+    let admin = Admin::start();
+    let signature = |answer: Answer| answer.json()["signature"].clone();
+    assert_eq!(signature(admin.ask("POST", "/api/v1/clients", r#"{"id": "a", "signature": "always"}"#)), "always");
+    assert_eq!(signature(admin.ask("POST", "/api/v1/clients", r#"{"id": "b"}"#)), Value::Null);
+    for (change, expected) in [
+        (r#"{"signature": "when_present"}"#, json!("when_present")),
+        (r#"{"enabled": true}"#, json!("when_present")),
+        (r#"{"signature": null}"#, Value::Null),
+    ] {
+        assert_eq!(signature(admin.ask("PATCH", "/api/v1/clients/a", change)), expected, "{change}");
+        assert_eq!(signature(admin.ask("GET", "/api/v1/clients/a", "")), expected, "{change}");
+    }
+    let refused = admin.ask("PATCH", "/api/v1/clients/a", r#"{"signature": "often"}"#);
+    assert_eq!(refused.status, 400);
+    assert!(refused.error().contains("signature") && refused.error().contains("when_present"), "{}", refused.body);
+}
+
+#[test]
 fn an_old_secret_lives_as_long_as_was_asked() {
     let admin = Admin::start();
     let old = admin.ask("POST", "/api/v1/clients", r#"{"id": "web"}"#).text("secret");

@@ -171,8 +171,11 @@ fn a_secret_comes_from_the_environment_too() {
 #[test]
 fn clients_are_added_listed_changed_and_removed() {
     let admin = Admin::start();
-    let added = ask(&admin, &["client", "add", "--id", "web", "--name", "Web 王", "--endpoint", "news", "--json"]);
-    assert_eq!(added.code, 0, "{added:?}");
+    let added = ask(
+        &admin,
+        &["client", "add", "--id", "web", "--name", "Web 王", "--endpoint", "news", "--signature", "always", "--json"],
+    );
+    assert_eq!((added.code, &added.json()["signature"]), (0, &json!("always")), "{added:?}");
     assert_eq!(added.json()["secret"].as_str().unwrap().len(), 20);
 
     let listed = ask(&admin, &["client", "list"]);

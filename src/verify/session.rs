@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::clock::Timestamp;
 use crate::credentials::Claims;
 use crate::ids::{ClientId, TokenHash};
-use crate::store::{Found, Live};
+use crate::store::{Fault, Found, Live, Store};
 use crate::verify::Case;
 use crate::verify::denial::{Denial, SessionFlaw};
 
@@ -41,6 +41,19 @@ pub struct Extension {
     pub hash: TokenHash,
     /// It ends so long from now.
     pub life: Duration,
+    /// Whether it would end so soon that the store has to know before the request goes on.
+    pub urgent: bool,
+}
+
+/// A session that ends sooner than this is extended before its request goes on: noted in passing, the use could come too late.
+const SOON: Duration = Duration::from_secs(1);
+
+impl Extension {
+    /// Tells the store.
+    pub(super) async fn note(self, store: &Store) -> Result<(), Fault> {
+        store.extend(self.hash, self.life);
+        if self.urgent { store.flush().await } else { Ok(()) }
+    }
 }
 
 impl SessionSettings {
@@ -54,7 +67,8 @@ impl SessionSettings {
         }
         let surplus = if self.extend_every < self.idle { self.extend_every } else { self.idle / 4 };
         let until = promised.plus(surplus).min(live.record.ends);
-        Some(Extension { hash: live.hash, life: until.since(now) })
+        let urgent = live.expires.since(now) < SOON;
+        Some(Extension { hash: live.hash, life: until.since(now), urgent })
     }
 }
 

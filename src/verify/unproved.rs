@@ -90,19 +90,14 @@ impl Unproved {
         let (told, store, clock) = (Arc::clone(&late), store.clone(), clock.clone());
         body.check_end(Box::new(move |hash| {
             Box::pin(async move {
-                let refusal = match self.prove(hash, &store, clock.now(), UPLOAD).await {
-                    Ok(()) => None,
-                    Err(refusal) => Some(Withdrawn { refusal, body: hash }),
-                };
-                if let (None, Some(extension)) = (&refusal, extension) {
-                    store.extend(extension.hash, extension.life);
+                let mut proof = self.prove(hash, &store, clock.now(), UPLOAD).await;
+                if let (Ok(()), Some(extension)) = (&proof, extension) {
+                    proof = extension.note(&store).await.map_err(Refusal::from);
                 }
-                let proved = refusal.is_none();
-                if let Some(withdrawn) = refusal {
-                    // Nobody else sets it.
-                    let _ = told.set(withdrawn);
-                }
-                proved
+                let Err(refusal) = proof else { return true };
+                // Nobody else sets it.
+                let _ = told.set(Withdrawn { refusal, body: hash });
+                false
             })
         }));
         late

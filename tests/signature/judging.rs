@@ -25,6 +25,27 @@ async fn a_call_signed_in_either_way_passes_from_the_query_and_from_headers() {
 }
 
 #[tokio::test]
+async fn md5_signs_the_query_as_sent_where_credentials_stand_in_the_form() {
+    let (gate, backend) = gate().await;
+    let call = get(&gate).with(|call| (call.algorithm, call.headers) = (Algorithm::Md5, true));
+    let nonce = call.nonce.clone().unwrap_or_default();
+    let fields = [
+        ("title", "a"),
+        ("client_id", &call.client_id),
+        ("api_token", &call.api_token),
+        ("timestamp", &call.timestamp),
+        ("nonce", &nonce),
+    ];
+    let post = |sign: &str| {
+        gate.post(&format!("{}?{}", call.path, call.query)).form(&[&fields[..], &[("sign", sign)]].concat())
+    };
+    post(&"0".repeat(32)).await.assert_refused(401, "sign_refused");
+    post(&call.sign()).await.assert_passed();
+    post(&call.sign()).await.assert_refused(401, "sign_replayed");
+    assert_eq!(backend.requests().len(), 1);
+}
+
+#[tokio::test]
 async fn whatever_was_signed_cannot_be_altered() {
     let (gate, backend) = gate().await;
     let of_user = user(&gate).await;
@@ -157,6 +178,28 @@ async fn rules_and_clients_say_whether_a_signature_is_asked_for() {
     ] {
         assert_eq!(outcome(id, endpoint, sign).await, reason, "{id} {endpoint} {sign:?}");
     }
+}
+
+#[tokio::test]
+async fn a_registered_client_may_have_to_sign_on_its_own() {
+    let (gate, _backend) = gate_with("admin: {listen: 127.0.0.1:0, token: t0ken}\n").await;
+    let tell = async |method: &str, path: &str, json: &str| {
+        let request = gate.admin(method, path).header("Authorization", "Bearer t0ken");
+        request.body("application/json", json).await.status
+    };
+    let new = r#"{"id": "pos", "secret": "s3cret", "signature": "always"}"#;
+    assert_eq!(tell("POST", "/api/v1/clients", new).await, 201);
+    let unsigned = async || gate.client("pos", "s3cret").get("free/list/index").await;
+    unsigned().await.assert_refused(401, "sign_missing");
+    Call::get(&gate, "pos", "s3cret", "free/list/index").send(&gate).await.assert_passed();
+    assert_eq!(tell("PATCH", "/api/v1/clients/pos", r#"{"signature": null}"#).await, 200);
+    unsigned().await.assert_passed();
+    assert_eq!(tell("POST", "/api/v1/clients/pos/rotate", r#"{"secret": "n3w", "keep_old": "1h"}"#).await, 200);
+    for secret in ["s3cret", "n3w"] {
+        Call::get(&gate, "pos", secret, "news/list/index").send(&gate).await.assert_passed();
+    }
+    let rotated = Call::get(&gate, "pos", "n3w", "news/list/index");
+    rotated.with(|call| call.secret = "s3cret".to_owned()).send(&gate).await.assert_passed();
 }
 
 #[tokio::test]

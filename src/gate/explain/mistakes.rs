@@ -20,9 +20,8 @@ pub(super) struct Scene<'a> {
     pub(super) names: &'a Names,
 }
 
-/// The mistake that makes this signature with one of these secrets.
+/// The mistake that makes this signature (in lower case) with one of these secrets.
 pub(super) fn find(scene: &Scene<'_>, sign: &[u8], secrets: &[Secret]) -> Option<&'static str> {
-    let sign = sign.to_ascii_lowercase();
     let made = |text: &[u8], secret: &[u8]| compute(scene.algorithm, text, secret).as_bytes() == sign;
     let right = scene.message.text(scene.algorithm);
     for secret in secrets.iter().map(Secret::expose) {

@@ -10,7 +10,7 @@ use crate::policy::Decided;
 use crate::request::Inbound;
 use crate::secret::Secret;
 use crate::store::record::{Algorithm, Signing};
-use crate::verify::signature::{self, Message, Request};
+use crate::verify::signature::{self, Message, Part, Request};
 use crate::verify::{Denial, FileClient, WRONG_SIGNATURE};
 
 /// What is known besides the request, for whoever looks for what is wrong with a signature.
@@ -69,48 +69,81 @@ impl Settings {
         if !decided.rule.require.needs_client() || !asked {
             return (None, None);
         }
-        let request =
-            Request { body: signature::body_hash(&inbound.body), ..signed::request(inbound, &self.credentials) };
-        let message = Message::of(request, claims);
-        let algorithm = claims.sign.and_then(signature::algorithm_of);
-        let algorithm = algorithm.or(aid.canonical.map(algorithm_of_text)).or(rule.algorithms.first().copied());
-        let algorithm = algorithm.unwrap_or(Algorithm::HmacSha256);
-        let secrets = secrets(client, aid);
-        let fits = claims.sign.filter(|_| !secrets.is_empty()).map(|sign| fits(&message, algorithm, sign, &secrets));
+        let body = signature::body_hash(&inbound.body);
+        let request = Request { body, ..signed::request(inbound, &self.credentials) };
+        let algorithm = claims.sign.and_then(signature::algorithm_of).or(aid.canonical.map(algorithm_of_text));
+        let inquiry = Inquiry {
+            settings: self,
+            inbound,
+            message: Message::of(request, claims),
+            algorithm: algorithm.or(rule.algorithms.first().copied()).unwrap_or(Algorithm::HmacSha256),
+            sign: claims.sign.map(<[u8]>::to_ascii_lowercase),
+            secrets: secrets(client, aid),
+        };
+        let shown = inquiry.shown(demand, aid);
         let denial = match signature::terms(demand, rule, claims, aid.now) {
             Err(denial) => Some(denial),
-            Ok(Some(_)) if fits == Some(false) => Some(WRONG_SIGNATURE),
+            Ok(Some(_)) if shown.fits == Some(false) => Some(WRONG_SIGNATURE),
             Ok(_) => None,
-        };
-        let mistake = claims.sign.filter(|_| fits == Some(false)).and_then(|sign| {
-            let body = inbound.gathered().map(|bytes| &**bytes).unwrap_or_default();
-            mistakes::find(
-                &mistakes::Scene { message, algorithm, body, names: &self.credentials.names },
-                sign,
-                &secrets,
-            )
-        });
-        let shown = message.shown(algorithm, |piece| self.shown_piece(piece));
-        let difference = aid.canonical.map(|text| {
-            let text = without_secret(text, algorithm, &secrets);
-            difference::first(&message.parts(algorithm, Into::into), text, algorithm, &|piece| self.shown_piece(piece))
-        });
-        let canonical =
-            shown.into_iter().map(|part| PartShown { name: part.name, text: part.text.escape_ascii().to_string() });
-        let shown = SignedShown {
-            demand: demand.name(),
-            algorithm: name_of(algorithm),
-            canonical: canonical.collect(),
-            away: claims.timestamp.and_then(signature::seconds).map(|made| made.abs_diff(aid.now.as_secs())),
-            fits,
-            mistake,
-            difference,
         };
         (Some(shown), denial)
     }
 
     fn client_of_file(&self, id: &[u8]) -> Option<&FileClient> {
         self.verify.clients.iter().map(|client| &**client).find(|client| client.id.as_str().as_bytes() == id)
+    }
+}
+
+/// One look at a signature.
+struct Inquiry<'a> {
+    settings: &'a Settings,
+    inbound: &'a Inbound,
+    message: Message<'a>,
+    algorithm: Algorithm,
+    /// In lower case.
+    sign: Option<Vec<u8>>,
+    secrets: Vec<Secret>,
+}
+
+impl Inquiry<'_> {
+    fn shown(&self, demand: Signing, aid: &Aid<'_>) -> SignedShown {
+        let parts = self.message.shown(self.algorithm, |piece| self.settings.shown_piece(piece));
+        let text = |part: &Part<'_>| part.text.escape_ascii().to_string();
+        let fits = self.fits();
+        SignedShown {
+            demand: demand.name(),
+            algorithm: name_of(self.algorithm),
+            canonical: parts.iter().map(|part| PartShown { name: part.name, text: text(part) }).collect(),
+            away: signature::seconds(self.message.timestamp).map(|made| made.abs_diff(aid.now.as_secs())),
+            fits,
+            mistake: if fits == Some(false) { self.mistake() } else { None },
+            difference: aid.canonical.map(|text| self.difference(text)),
+        }
+    }
+
+    fn fits(&self) -> Option<bool> {
+        let sign = self.sign.as_ref().filter(|_| !self.secrets.is_empty())?;
+        let text = self.message.text(self.algorithm);
+        let made = |secret: &Secret| signature::compute(self.algorithm, &text, secret.expose());
+        Some(self.secrets.iter().any(|secret| made(secret).as_bytes() == sign))
+    }
+
+    fn mistake(&self) -> Option<&'static str> {
+        let scene = mistakes::Scene {
+            message: self.message,
+            algorithm: self.algorithm,
+            body: self.inbound.gathered().map(|bytes| &**bytes).unwrap_or_default(),
+            names: &self.settings.credentials.names,
+        };
+        mistakes::find(&scene, self.sign.as_deref()?, &self.secrets)
+    }
+
+    fn difference(&self, text: &[u8]) -> String {
+        // A client that prints what it takes md5 of prints its secret as well.
+        let end = self.secrets.iter().find_map(|secret| text.strip_suffix(secret.expose()));
+        let text = if self.algorithm == Algorithm::Md5 { end.unwrap_or(text) } else { text };
+        let parts = self.message.parts(self.algorithm, Into::into);
+        difference::first(&parts, text, self.algorithm, &|piece| self.settings.shown_piece(piece))
     }
 }
 
@@ -133,15 +166,4 @@ fn secrets(client: Option<&FileClient>, aid: &Aid<'_>) -> Vec<Secret> {
             live.map(|live| live.secret.clone()).collect()
         }
     }
-}
-
-fn fits(message: &Message<'_>, algorithm: Algorithm, sign: &[u8], secrets: &[Secret]) -> bool {
-    let (text, sign) = (message.text(algorithm), sign.to_ascii_lowercase());
-    secrets.iter().any(|secret| signature::compute(algorithm, &text, secret.expose()).as_bytes() == sign)
-}
-
-/// A client that prints what it takes md5 of prints its secret as well.
-fn without_secret<'a>(text: &'a [u8], algorithm: Algorithm, secrets: &[Secret]) -> &'a [u8] {
-    let end = secrets.iter().find_map(|secret| text.strip_suffix(secret.expose()));
-    if algorithm == Algorithm::Md5 { end.unwrap_or(text) } else { text }
 }
