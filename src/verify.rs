@@ -199,7 +199,6 @@ impl Verifier {
         store: &Store,
         clock: &Clock,
     ) -> Result<Permit, Refusal> {
-        let now = clock.now();
         let proved = self.prove(case, body, store, clock).await;
         case.excess.met(self.lock_out(case, store, &proved).await)?;
         let Proved { permit, unproved, extension, .. } = proved?;
