@@ -1,4 +1,4 @@
-//! The public listener: accepts connections, keeps time-outs and bounds, ends gracefully. hyper speaks HTTP; [`wire`] stands between
+//! The public listener: accepts connections, keeps time-outs and bounds, ends gracefully. hyper speaks HTTP; `wire` stands between
 //! the socket and hyper and reads every head strictly before hyper sees it.
 
 use std::convert::Infallible;

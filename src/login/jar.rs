@@ -51,7 +51,7 @@ fn text_of(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| char::from(*byte)).collect()
 }
 
-/// The inverse of [`text_of`].
+/// The inverse of `text_of`.
 pub fn bytes_of(text: &str) -> Vec<u8> {
     text.chars().filter_map(|character| u8::try_from(character).ok()).collect()
 }
