@@ -117,7 +117,10 @@ impl Api {
     /// Asks, and waits for the answer's JSON.
     pub(super) fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {
         let (status, value) = self.look(self.request(method, path, body)?)?;
-        if status.is_success() { Ok(value) } else { Err(self.refused(status, value["error"].as_str()).into()) }
+        if status.is_success() {
+            return Ok(value);
+        }
+        Err(self.refused(status, value.get("error").and_then(Value::as_str)).into())
     }
 
     /// Asks how the gate is; what is not well is an answer, too.
