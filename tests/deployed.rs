@@ -1,6 +1,11 @@
 //! The examples of `deploy/`, set up as their comments say, with other ports and paths.
 
-#![expect(clippy::expect_used, clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "helpers of tests may panic as tests do"
+)]
 
 mod support;
 
