@@ -1,4 +1,4 @@
-//! The admin listener: health for everybody; with a token, clients and sessions for operators.
+//! The admin listener: health and metrics for everybody; with a token, clients and sessions for operators.
 
 use std::convert::Infallible;
 use std::io;
@@ -22,9 +22,10 @@ use crate::admin::answer::{Problem, Response};
 use crate::admin::health::Readiness;
 use crate::clock::Clock;
 use crate::secret::{Secret, same};
-use crate::server::{Listen, Listener, SocketFile};
+use crate::server::{Listen, Listener, Room, SocketFile};
 use crate::shutdown::{Phase, Shutdown};
 use crate::store::Store;
+use crate::telemetry::Telemetry;
 use crate::upstream::Upstream;
 use crate::verify::{FileClient, SessionSettings};
 
@@ -32,6 +33,7 @@ mod answer;
 mod clients;
 mod duration;
 mod health;
+mod metrics;
 mod path;
 mod sessions;
 
@@ -68,6 +70,10 @@ pub struct Parts {
     pub holds_cookies: bool,
     /// Clients of the configuration file: shown, never changed.
     pub file_clients: Vec<Arc<FileClient>>,
+    /// What was counted.
+    pub telemetry: Telemetry,
+    /// How many connections the public listener has.
+    pub connections: Room,
     /// The time.
     pub clock: Clock,
     /// How far the ending has come.
@@ -99,6 +105,7 @@ impl Admin {
                 only_get(&head.method)?;
                 Ok(self.readiness.answer(&self.parts).await)
             }
+            "/metrics" => only_get(&head.method).map(|()| metrics::page(&self.parts)),
             path => {
                 let rest = path.strip_prefix("/api/v1/").ok_or_else(Problem::no_such_path)?;
                 self.authorise(&head.headers)?;

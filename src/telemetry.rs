@@ -1,15 +1,21 @@
-//! What is told about requests: one [`Outcome`] each, recorded once, at the edge.
+//! What is told about requests: one [`Outcome`] each, recorded once, at the edge: a line in the log, and counted.
 
 use std::io;
 
 use tracing_subscriber::EnvFilter;
 
 pub mod access_log;
+pub mod metrics;
+pub mod panics;
 
 pub use access_log::AccessLog;
+pub use metrics::Metrics;
 
 use crate::clock::Timestamp;
 use crate::ids::{ClientId, RequestId, SessionId, UserId};
+use crate::measure::Share;
+use crate::reply::Reason;
+use crate::telemetry::metrics::{Kind, Page, Requests};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,11 +45,11 @@ pub struct Outcome {
     /// Its target with credentials redacted; likewise.
     pub path: String,
     /// The rule that decided, where one did.
-    pub rule: Option<Arc<str>>,
+    pub rule: Option<RuleLabel>,
     /// `forwarded`, `refused`, `failed` or `observed` (forwarded though it would have been refused).
     pub verdict: Verdict,
     /// Why it was refused, failed, or would have been.
-    pub reason: Option<&'static str>,
+    pub reason: Option<Reason>,
     /// More about that, for operators.
     pub detail: Option<String>,
     /// The status line's code.
@@ -54,10 +60,30 @@ pub struct Outcome {
     pub user: Option<UserId>,
     /// The session.
     pub session: Option<SessionId>,
+    /// What became of the login that it was.
+    pub login: Option<Login>,
     /// Until the response head.
     pub duration: Duration,
     /// The application's share of it.
     pub upstream: Option<Duration>,
+}
+
+/// A rule, as outcomes name it.
+#[derive(Clone, Debug)]
+pub struct RuleLabel {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its place among the rules.
+    pub number: usize,
+}
+
+/// What the application made of a login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Login {
+    /// Somebody is logged in.
+    Succeeded,
+    /// It refused.
+    Failed,
 }
 
 /// How a request ended.
@@ -74,6 +100,11 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// Of a request that did not pass for that reason.
+    pub const fn of(reason: Reason) -> Self {
+        if reason.is_fault() { Self::Failed } else { Self::Refused }
+    }
+
     /// As it stands in logs.
     pub const fn name(self) -> &'static str {
         match self {
@@ -82,6 +113,54 @@ impl Verdict {
             Self::Failed => "failed",
             Self::Observed => "observed",
         }
+    }
+}
+
+/// Where everything is told. Cloning is shallow.
+#[derive(Clone, Debug)]
+pub struct Telemetry {
+    log: AccessLog,
+    metrics: Metrics,
+}
+
+/// One worker's way to tell.
+#[derive(Debug)]
+pub struct Recorder {
+    log: AccessLog,
+    requests: Share<Requests>,
+}
+
+impl Telemetry {
+    /// Over that log, of a process that started then.
+    pub fn new(log: AccessLog, started: Timestamp) -> Self {
+        Self { log, metrics: Metrics::new(started) }
+    }
+
+    /// What else is counted.
+    pub const fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// For a worker whose rules have these names.
+    pub fn recorder(&self, rules: Vec<Arc<str>>) -> Recorder {
+        Recorder { log: self.log.clone(), requests: self.metrics.requests(rules) }
+    }
+
+    /// Writes all figures.
+    pub fn write(&self, page: &mut Page) {
+        self.metrics.write(page);
+        let help = "Lines of the access log that were left out because it was read too slowly.";
+        page.family("ticketgate_log_lines_lost_total", Kind::Counter, help).sample(&[], self.log.lost());
+        let help = "Errors in the program itself; each is told in the log.";
+        page.family("ticketgate_panics_total", Kind::Counter, help).sample(&[], panics::count());
+    }
+}
+
+impl Recorder {
+    /// Tells what became of a request. Never waits.
+    pub fn record(&self, outcome: &Outcome) {
+        self.requests.count(outcome);
+        self.log.record(outcome);
     }
 }
 

@@ -88,7 +88,9 @@ impl Problem {
 
     /// 404, for a path that means nothing.
     pub(super) fn no_such_path() -> Self {
-        Self::not_found("there is nothing here; try /healthz, /readyz, /api/v1/clients, /api/v1/users/{id}/sessions")
+        Self::not_found(
+            "there is nothing here; try /healthz, /readyz, /metrics, /api/v1/clients, /api/v1/users/{id}/sessions",
+        )
     }
 
     /// 405

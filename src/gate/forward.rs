@@ -13,6 +13,7 @@ use crate::policy::rule::{Logout, Rule};
 use crate::reply::{Body, Reason, Refusal};
 use crate::request::{Inbound, Unreadable, body};
 use crate::store::{Ending, Fault, Live};
+use crate::telemetry::Login;
 use crate::upstream::headers::{self, Context};
 use crate::upstream::{self, Outgoing, ResponseBody};
 use crate::verify::{LoginTry, Permit, Withdrawn};
@@ -233,6 +234,9 @@ impl Gate {
             (Some(begun), Watched::Failed(_)) => begun.failed().await,
             (Some(begun), _) => begun.succeeded().await,
             (None, _) => {}
+        }
+        if matches!(watched, Watched::Failed(_)) {
+            note.login = Some(Login::Failed);
         }
         match watched {
             Watched::Failed(_) if rule.failed_envelope => {

@@ -1,7 +1,6 @@
 //! What is noted of a request on its way, for its outcome.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Timestamp;
@@ -11,7 +10,7 @@ use crate::reply::{Asked, Refusal};
 use crate::request::address::Origin;
 use crate::request::head::Head;
 use crate::request::reserved::Reserved;
-use crate::telemetry::{Outcome, Verdict};
+use crate::telemetry::{Login, Outcome, RuleLabel, Verdict};
 use crate::upstream::Interim;
 use crate::verify::Identity;
 
@@ -27,7 +26,8 @@ pub(super) struct Note {
     is_head: bool,
     /// Where interim replies go, about which nobody decides anything.
     pub(super) interim: Interim,
-    pub(super) rule: Option<Arc<str>>,
+    pub(super) rule: Option<RuleLabel>,
+    pub(super) login: Option<Login>,
     pub(super) identity: Identity,
     pub(super) upstream: Option<Duration>,
     verdict: Verdict,
@@ -46,6 +46,7 @@ impl Note {
             is_head: false,
             interim: arrived.interim.clone(),
             rule: None,
+            login: None,
             identity: Identity::default(),
             upstream: None,
             verdict: Verdict::Forwarded,
@@ -66,11 +67,12 @@ impl Note {
     pub(super) fn logged_in(&mut self, user: UserId, session: SessionId) {
         self.identity.user = Some(user);
         self.identity.session = Some(session);
+        self.login = Some(Login::Succeeded);
     }
 
     /// It was refused, or our side failed.
     pub(super) fn refused(&mut self, refusal: Refusal) {
-        self.verdict = if refusal.reason.is_fault() { Verdict::Failed } else { Verdict::Refused };
+        self.verdict = Verdict::of(refusal.reason);
         self.refusal = Some(refusal);
     }
 
@@ -92,7 +94,7 @@ impl Note {
 
     /// The finished outcome.
     pub(super) fn outcome(self, status: u16, duration: Duration) -> Outcome {
-        let reason = self.refusal.as_ref().map(|refusal| refusal.reason.name());
+        let reason = self.refusal.as_ref().map(|refusal| refusal.reason);
         Outcome {
             at: self.at,
             request_id: self.request_id,
@@ -107,6 +109,7 @@ impl Note {
             client: self.identity.client,
             user: self.identity.user,
             session: self.identity.session,
+            login: self.login,
             duration,
             upstream: self.upstream,
         }
