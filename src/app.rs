@@ -76,6 +76,7 @@ pub async fn start(settings: Settings, manner: Manner) -> anyhow::Result<Running
         session: settings.gate.verify.session,
         holds_cookies: settings.gate.policy.holds_cookies(),
         file_clients: settings.gate.verify.clients.clone(),
+        config: settings.shown,
         telemetry: telemetry.clone(),
         connections: settings.server.connections.clone(),
         clock: manner.clock.clone(),

@@ -23,6 +23,7 @@ mod preset;
 mod reader;
 mod refusal;
 mod resolve;
+mod shown;
 mod values;
 mod warn;
 mod yaml;
@@ -45,6 +46,8 @@ pub struct Settings {
     pub log: crate::telemetry::Settings,
     /// `drain_delay`
     pub drain_delay: Duration,
+    /// The configuration with every default, and without its secrets: for operators to look at.
+    pub shown: serde_json::Value,
 }
 
 /// Flags of `serve` that override the file.

@@ -5,10 +5,12 @@ use std::io;
 use tracing_subscriber::EnvFilter;
 
 pub mod access_log;
+pub mod events;
 pub mod metrics;
 pub mod panics;
 
 pub use access_log::AccessLog;
+pub use events::{Ended, Events};
 pub use metrics::Metrics;
 
 use crate::clock::Timestamp;
@@ -62,6 +64,8 @@ pub struct Outcome {
     pub session: Option<SessionId>,
     /// What became of the login that it was.
     pub login: Option<Login>,
+    /// Sessions that it ended.
+    pub ended: Vec<Ended>,
     /// Until the response head.
     pub duration: Duration,
     /// The application's share of it.
@@ -84,6 +88,16 @@ pub enum Login {
     Succeeded,
     /// It refused.
     Failed,
+}
+
+impl Login {
+    /// As it stands in events.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 /// How a request ended.
@@ -121,6 +135,7 @@ impl Verdict {
 pub struct Telemetry {
     log: AccessLog,
     metrics: Metrics,
+    events: Events,
 }
 
 /// One worker's way to tell.
@@ -128,12 +143,13 @@ pub struct Telemetry {
 pub struct Recorder {
     log: AccessLog,
     requests: Share<Requests>,
+    events: Events,
 }
 
 impl Telemetry {
     /// Over that log, of a process that started then.
     pub fn new(log: AccessLog, started: Timestamp) -> Self {
-        Self { log, metrics: Metrics::new(started) }
+        Self { log, metrics: Metrics::new(started), events: Events::default() }
     }
 
     /// What else is counted.
@@ -141,9 +157,14 @@ impl Telemetry {
         &self.metrics
     }
 
+    /// Where what happens is told.
+    pub const fn events(&self) -> &Events {
+        &self.events
+    }
+
     /// For a worker whose rules have these names.
     pub fn recorder(&self, rules: Vec<Arc<str>>) -> Recorder {
-        Recorder { log: self.log.clone(), requests: self.metrics.requests(rules) }
+        Recorder { log: self.log.clone(), requests: self.metrics.requests(rules), events: self.events.clone() }
     }
 
     /// Writes all figures.
@@ -151,6 +172,10 @@ impl Telemetry {
         self.metrics.write(page);
         let help = "Lines of the access log that were left out because it was read too slowly.";
         page.family("ticketgate_log_lines_lost_total", Kind::Counter, help).sample(&[], self.log.lost());
+        let help = "Listeners to /api/v1/events.";
+        page.family("ticketgate_event_listeners", Kind::Gauge, help).sample(&[], self.events.listening());
+        let help = "Listeners to /api/v1/events that were dropped because they were too slow.";
+        page.family("ticketgate_event_listeners_dropped_total", Kind::Counter, help).sample(&[], self.events.dropped());
         let help = "Errors in the program itself; each is told in the log.";
         page.family("ticketgate_panics_total", Kind::Counter, help).sample(&[], panics::count());
     }
@@ -160,6 +185,7 @@ impl Recorder {
     /// Tells what became of a request. Never waits.
     pub fn record(&self, outcome: &Outcome) {
         self.requests.count(outcome);
+        self.events.outcome(outcome);
         self.log.record(outcome);
     }
 }

@@ -6,11 +6,12 @@ use std::time::Duration;
 use crate::clock::Timestamp;
 use crate::gate::{Arrived, redact};
 use crate::ids::{RequestId, SessionId, UserId};
+use crate::login::NewLogin;
 use crate::reply::{Asked, Refusal};
 use crate::request::address::Origin;
 use crate::request::head::Head;
 use crate::request::reserved::Reserved;
-use crate::telemetry::{Login, Outcome, RuleLabel, Verdict};
+use crate::telemetry::{Ended, Login, Outcome, RuleLabel, Verdict};
 use crate::upstream::Interim;
 use crate::verify::Identity;
 
@@ -28,6 +29,7 @@ pub(super) struct Note {
     pub(super) interim: Interim,
     pub(super) rule: Option<RuleLabel>,
     pub(super) login: Option<Login>,
+    pub(super) ended: Vec<Ended>,
     pub(super) identity: Identity,
     pub(super) upstream: Option<Duration>,
     verdict: Verdict,
@@ -47,6 +49,7 @@ impl Note {
             interim: arrived.interim.clone(),
             rule: None,
             login: None,
+            ended: Vec::new(),
             identity: Identity::default(),
             upstream: None,
             verdict: Verdict::Forwarded,
@@ -64,10 +67,18 @@ impl Note {
     }
 
     /// It made a session.
-    pub(super) fn logged_in(&mut self, user: UserId, session: SessionId) {
+    pub(super) fn logged_in(&mut self, NewLogin { user, session, displaced }: NewLogin) {
+        self.ended("newer_login", &user, None, displaced);
         self.identity.user = Some(user);
         self.identity.session = Some(session);
         self.login = Some(Login::Succeeded);
+    }
+
+    /// It ended that session, or so many of that user's.
+    pub(super) fn ended(&mut self, why: &'static str, user: &UserId, session: Option<&SessionId>, count: usize) {
+        if count > 0 {
+            self.ended.push(Ended { why, user: user.clone(), session: session.cloned(), count });
+        }
     }
 
     /// It was refused, or our side failed.
@@ -110,6 +121,7 @@ impl Note {
             user: self.identity.user,
             session: self.identity.session,
             login: self.login,
+            ended: self.ended,
             duration,
             upstream: self.upstream,
         }

@@ -80,7 +80,7 @@ fn write_all(lines: &Receiver<String>, mut writer: Box<dyn Write + Send>, lost: 
     }
 }
 
-fn json_line(outcome: &Outcome) -> String {
+pub(super) fn json_line(outcome: &Outcome) -> String {
     let mut line = String::with_capacity(320);
     let text = |value: &str| Value::from(value).to_string();
     let mut put = |key: &str, value: String| {
@@ -134,7 +134,7 @@ fn millis(duration: std::time::Duration) -> String {
     format!("{:.3}", duration.as_secs_f64() * 1000.0)
 }
 
-fn rfc3339(at: Timestamp) -> String {
+pub(super) fn rfc3339(at: Timestamp) -> String {
     let millis = i64::try_from(at.as_millis()).unwrap_or(i64::MAX);
     let moment = jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX);
     format!("{moment:.3}")
@@ -177,6 +177,7 @@ mod tests {
             user: None,
             session: None,
             login: None,
+            ended: Vec::new(),
             duration: Duration::from_micros(1500),
             upstream: None,
         };

@@ -92,6 +92,7 @@ impl Admin {
             session: setting.session,
             holds_cookies: true,
             file_clients: vec![Arc::new(file_client())],
+            config: Value::Null,
             telemetry: Telemetry::new(AccessLog::off(), clock.now()),
             connections: Room::for_connections(1),
             clock: clock.clone(),
