@@ -25,6 +25,9 @@ use crate::upstream::Upstream;
 /// Rest before clients are sealed anew once more, after the store failed.
 const RENEW_AGAIN: Duration = Duration::from_secs(5);
 
+/// How long the end waits for whoever collects traces.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
 /// A running gate. Dropped, it stops at once.
 #[derive(Debug)]
 pub struct Running {
@@ -36,6 +39,7 @@ pub struct Running {
     threads: Vec<JoinHandle<()>>,
     drain_delay: Duration,
     drain: Duration,
+    telemetry: Telemetry,
 }
 
 /// How a gate runs, besides its settings.
@@ -64,7 +68,7 @@ pub async fn start(settings: Settings, manner: Manner) -> anyhow::Result<Running
     let admin_listener = Listener::bind(&settings.admin.listen).context("the admin listener")?;
     let store = Store::open(&settings.store, manner.clock.clone()).await?;
     let upstream = Upstream::new(settings.gate.upstream.clone());
-    let telemetry = Telemetry::new(manner.log, manner.clock.now());
+    let telemetry = Telemetry::new(manner.log, manner.clock.now()).exporting(settings.log.traces);
     let (trigger, shutdown) = shutdown::channel();
     let addresses = listeners.iter().map(Listener::address).collect();
     let admin_address = admin_listener.address();
@@ -109,7 +113,7 @@ pub async fn start(settings: Settings, manner: Manner) -> anyhow::Result<Running
         }
     };
     threads.push(spawn("admin".to_owned(), serve_admin)?);
-    Ok(Running { addresses, admin: admin_address, trigger, threads, drain_delay, drain })
+    Ok(Running { addresses, admin: admin_address, trigger, threads, drain_delay, drain, telemetry })
 }
 
 /// While `store.key` is being replaced: tells in the log when no registered client needs the older key any more.
@@ -133,6 +137,7 @@ impl Running {
         while !self.finished() && tokio::time::Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+        self.telemetry.flush(LAST_WORDS).await;
         self.trigger.announce(Phase::Stopped);
         self.join();
     }

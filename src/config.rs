@@ -19,6 +19,7 @@ pub use preset::Preset;
 mod environment;
 mod faults;
 mod file;
+mod otel;
 mod preset;
 mod reader;
 mod refusal;
@@ -137,7 +138,10 @@ pub fn parse_in(
     let file: Option<file::File> = reader::read(&mut root, &mut problems);
     let mut faults = Faults::new(name, &root, problems);
     let settings = file.and_then(|file| {
-        let settings = resolve::settings(&file, &mut faults);
+        let mut settings = resolve::settings(&file, &mut faults);
+        if let Some(settings) = &mut settings {
+            settings.log.traces = otel::traces(environment, &mut faults);
+        }
         warn::about(&file, &mut faults);
         settings
     });

@@ -8,16 +8,19 @@ pub mod access_log;
 pub mod events;
 pub mod metrics;
 pub mod panics;
+pub mod traces;
 
 pub use access_log::AccessLog;
 pub use events::{Ended, Events};
 pub use metrics::Metrics;
+pub use traces::Trace;
 
 use crate::clock::Timestamp;
 use crate::ids::{ClientId, RequestId, SessionId, UserId};
 use crate::measure::Share;
 use crate::reply::Reason;
 use crate::telemetry::metrics::{Kind, Page, Requests};
+use crate::telemetry::traces::Exporter;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +34,8 @@ pub struct Settings {
     pub level: String,
     /// `access`: a line per request.
     pub access: bool,
+    /// Where spans go, if anywhere.
+    pub traces: Option<traces::Settings>,
 }
 
 /// What became of a request.
@@ -70,6 +75,10 @@ pub struct Outcome {
     pub duration: Duration,
     /// The application's share of it.
     pub upstream: Option<Duration>,
+    /// When that began, counted from the request's own beginning.
+    pub upstream_after: Option<Duration>,
+    /// Its place in a trace, where its head could be read.
+    pub trace: Option<Trace>,
 }
 
 /// A rule, as outcomes name it.
@@ -136,6 +145,7 @@ pub struct Telemetry {
     log: AccessLog,
     metrics: Metrics,
     events: Events,
+    exporter: Option<Exporter>,
 }
 
 /// One worker's way to tell.
@@ -144,12 +154,26 @@ pub struct Recorder {
     log: AccessLog,
     requests: Share<Requests>,
     events: Events,
+    exporter: Option<Exporter>,
 }
 
 impl Telemetry {
     /// Over that log, of a process that started then.
     pub fn new(log: AccessLog, started: Timestamp) -> Self {
-        Self { log, metrics: Metrics::new(started), events: Events::default() }
+        Self { log, metrics: Metrics::new(started), events: Events::default(), exporter: None }
+    }
+
+    /// The same, which also exports spans.
+    #[must_use]
+    pub fn exporting(self, traces: Option<traces::Settings>) -> Self {
+        Self { exporter: traces.map(Exporter::start), ..self }
+    }
+
+    /// Waits until what was told has left the process, or could not; no longer than that.
+    pub async fn flush(&self, patience: Duration) {
+        if let Some(exporter) = &self.exporter {
+            exporter.flush(patience).await;
+        }
     }
 
     /// What else is counted.
@@ -164,7 +188,12 @@ impl Telemetry {
 
     /// For a worker whose rules have these names.
     pub fn recorder(&self, rules: Vec<Arc<str>>) -> Recorder {
-        Recorder { log: self.log.clone(), requests: self.metrics.requests(rules), events: self.events.clone() }
+        Recorder {
+            log: self.log.clone(),
+            requests: self.metrics.requests(rules),
+            events: self.events.clone(),
+            exporter: self.exporter.clone(),
+        }
     }
 
     /// Writes all figures.
@@ -176,16 +205,26 @@ impl Telemetry {
         page.family("ticketgate_event_listeners", Kind::Gauge, help).sample(&[], self.events.listening());
         let help = "Listeners to /api/v1/events that were dropped because they were too slow.";
         page.family("ticketgate_event_listeners_dropped_total", Kind::Counter, help).sample(&[], self.events.dropped());
+        let help = "Requests whose spans were left out because the collector did not take them in time.";
+        page.family("ticketgate_spans_lost_total", Kind::Counter, help).sample(&[], traces::lost());
         let help = "Errors in the program itself; each is told in the log.";
         page.family("ticketgate_panics_total", Kind::Counter, help).sample(&[], panics::count());
     }
 }
 
 impl Recorder {
+    /// A request's place in a trace, by what its caller says of it.
+    pub fn trace(&self, traceparent: Option<&[u8]>) -> Trace {
+        Trace::of(traceparent, self.exporter.as_ref().map(Exporter::sampler))
+    }
+
     /// Tells what became of a request. Never waits.
     pub fn record(&self, outcome: &Outcome) {
         self.requests.count(outcome);
         self.events.outcome(outcome);
+        if let Some(exporter) = &self.exporter {
+            exporter.tell(outcome);
+        }
         self.log.record(outcome);
     }
 }

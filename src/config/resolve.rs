@@ -170,7 +170,7 @@ fn log(log: &file::sections::Log) -> telemetry::Settings {
         Level::Debug => "debug",
         Level::Trace => "trace",
     };
-    telemetry::Settings { json: log.format == Format::Json, level: level.to_owned(), access: log.access }
+    telemetry::Settings { json: log.format == Format::Json, level: level.to_owned(), access: log.access, traces: None }
 }
 
 fn requirement(written: file::rule::Requirement) -> policy::Requirement {

@@ -105,7 +105,7 @@ impl Gate {
         load: &Load<'_>,
         note: &mut Note,
     ) -> Result<Response<ResponseBody>, Refusal> {
-        let traceparent = replies::traceparent(inbound.head.header("traceparent"));
+        let traceparent = note.traceparent();
         let context = self.context(load, note, &traceparent);
         let method = inbound.head.method();
         let outgoing = Outgoing {
@@ -118,7 +118,7 @@ impl Gate {
         };
         let started = Instant::now();
         let response = self.upstream.send(outgoing).await;
-        note.upstream = Some(started.elapsed());
+        note.asked_upstream(started);
         match (load.permit.withdrawn(), response) {
             (None, response) => Ok(response?),
             (Some(withdrawn), response) => {
@@ -207,7 +207,7 @@ impl Gate {
         response: Response<ResponseBody>,
         note: &mut Note,
     ) -> Result<Response<Body>, Refusal> {
-        let traceparent = replies::traceparent(passage.inbound.head.header("traceparent"));
+        let traceparent = note.traceparent();
         let pages = Pages {
             upstream: &self.upstream,
             settings: &self.settings.forward,

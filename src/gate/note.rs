@@ -1,7 +1,7 @@
 //! What is noted of a request on its way, for its outcome.
 
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::clock::Timestamp;
 use crate::gate::{Arrived, redact};
@@ -11,7 +11,7 @@ use crate::reply::{Asked, Refusal};
 use crate::request::address::Origin;
 use crate::request::head::Head;
 use crate::request::reserved::Reserved;
-use crate::telemetry::{Ended, Login, Outcome, RuleLabel, Verdict};
+use crate::telemetry::{Ended, Login, Outcome, RuleLabel, Trace, Verdict};
 use crate::upstream::Interim;
 use crate::verify::Identity;
 
@@ -32,6 +32,9 @@ pub(super) struct Note {
     pub(super) ended: Vec<Ended>,
     pub(super) identity: Identity,
     pub(super) upstream: Option<Duration>,
+    upstream_after: Option<Duration>,
+    trace: Option<Trace>,
+    started: Instant,
     verdict: Verdict,
     refusal: Option<Refusal>,
 }
@@ -52,6 +55,9 @@ impl Note {
             ended: Vec::new(),
             identity: Identity::default(),
             upstream: None,
+            upstream_after: None,
+            trace: None,
+            started: Instant::now(),
             verdict: Verdict::Forwarded,
             refusal: None,
         }
@@ -64,6 +70,22 @@ impl Note {
         self.path = redact::target(head.target(), reserved);
         self.accept_language = head.header("Accept-Language").map(<[u8]>::to_vec);
         self.is_head = head.method() == "HEAD";
+    }
+
+    /// Where it stands in its trace.
+    pub(super) fn traced(&mut self, trace: Trace) {
+        self.trace = Some(trace);
+    }
+
+    /// What the application is told of the trace.
+    pub(super) fn traceparent(&self) -> String {
+        self.trace.unwrap_or_else(|| Trace::of(None, None)).traceparent()
+    }
+
+    /// The application was asked, and answered or failed.
+    pub(super) fn asked_upstream(&mut self, asked: Instant) {
+        self.upstream = Some(asked.elapsed());
+        self.upstream_after = Some(asked.saturating_duration_since(self.started));
     }
 
     /// It made a session.
@@ -124,6 +146,8 @@ impl Note {
             ended: self.ended,
             duration,
             upstream: self.upstream,
+            upstream_after: self.upstream_after,
+            trace: self.trace,
         }
     }
 }

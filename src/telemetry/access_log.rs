@@ -180,6 +180,8 @@ mod tests {
             ended: Vec::new(),
             duration: Duration::from_micros(1500),
             upstream: None,
+            upstream_after: None,
+            trace: None,
         };
         let line: Value = serde_json::from_str(&json_line(&outcome)).unwrap();
         assert_eq!(line["ts"], "2026-11-20T00:00:00.123Z");
