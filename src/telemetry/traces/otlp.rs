@@ -31,7 +31,7 @@ fn spans(outcome: &Outcome) -> Vec<Value> {
     if let Some((after, took)) = outcome.upstream_after.zip(outcome.upstream) {
         let ids = (trace.upstream, Some(trace.span));
         let begun = nanos(outcome.at) + after.as_nanos();
-        spans.push(span((trace, ids), CLIENT, outcome.method.clone(), (begun, took), Vec::new()));
+        spans.push(span((trace, ids), CLIENT, &outcome.method, (begun, took), &[]));
     }
     spans
 }
@@ -56,7 +56,7 @@ fn own(outcome: &Outcome, trace: &Trace) -> Value {
     let client = outcome.client.as_ref().map(|client| ("ticketgate.client_id", client.as_str()));
     attributes.extend([rule, reason, client].into_iter().flatten().map(|(key, value)| text(key, value)));
     let ids = (trace.span, trace.parent);
-    let mut span = span((trace, ids), SERVER, name, (nanos(outcome.at), outcome.duration), attributes);
+    let mut span = span((trace, ids), SERVER, &name, (nanos(outcome.at), outcome.duration), &attributes);
     if outcome.verdict == Verdict::Failed
         && let Some(span) = span.as_object_mut()
     {
@@ -68,9 +68,9 @@ fn own(outcome: &Outcome, trace: &Trace) -> Value {
 fn span(
     (trace, (id, parent)): (&Trace, (u64, Option<u64>)),
     kind: u8,
-    name: String,
+    name: &str,
     (begun, took): (u128, Duration),
-    attributes: Vec<Value>,
+    attributes: &[Value],
 ) -> Value {
     json!({
         "traceId": format!("{:032x}", trace.id),
