@@ -25,6 +25,9 @@ use crate::upstream::Upstream;
 /// Rest before clients are sealed anew once more, after the store failed.
 const RENEW_AGAIN: Duration = Duration::from_secs(5);
 
+/// How often the files of the TLS certificate are looked at.
+const LOOK_AT_KEYS: Duration = Duration::from_secs(1);
+
 /// A running gate. Dropped, it stops at once.
 #[derive(Debug)]
 pub struct Running {
@@ -81,6 +84,7 @@ pub async fn start(settings: Settings, manner: Manner) -> anyhow::Result<Running
     let (drain_delay, drain) = (settings.drain_delay, settings.server.drain);
     let renewing = settings.store.keys.len() > 1;
     let keeping = store.attach();
+    let tls = settings.server.tls.clone();
     let shared = Shared {
         gate: Arc::new(settings.gate),
         server: Arc::new(settings.server),
@@ -97,6 +101,9 @@ pub async fn start(settings: Settings, manner: Manner) -> anyhow::Result<Running
     let serve_admin = async move {
         if renewing {
             tokio::spawn(renew_clients(keeping));
+        }
+        if let Some(keys) = tls {
+            tokio::spawn(async move { keys.watch(LOOK_AT_KEYS).await });
         }
         if let Err(error) = admin::serve(admin_listener, Arc::new(admin), shutdown).await {
             tracing::error!(%error, "the admin listener ended");

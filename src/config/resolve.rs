@@ -28,6 +28,7 @@ mod secrets;
 mod session;
 mod signature;
 mod store;
+mod tls;
 mod unbuilt;
 mod upstream;
 
@@ -86,6 +87,7 @@ fn server(file: &File, faults: &mut Faults) -> Option<server::Settings> {
     let header_timeout = lasting(faults, "timeouts.header", timeouts.header);
     let keep_alive = lasting(faults, "timeouts.keep_alive", timeouts.keep_alive);
     let write = lasting(faults, "timeouts.write", timeouts.write);
+    let tls = tls::keys(file.tls.as_ref(), faults);
     Some(server::Settings {
         listen: listen?,
         methods: rules::methods(&file.rules),
@@ -95,6 +97,7 @@ fn server(file: &File, faults: &mut Faults) -> Option<server::Settings> {
         keep_alive: keep_alive?,
         write: write?,
         drain: timeouts.drain.0,
+        tls: tls?,
     })
 }
 

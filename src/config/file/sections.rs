@@ -1,5 +1,7 @@
 //! As written: the sections about the process and its neighbours.
 
+use std::path::PathBuf;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -274,6 +276,16 @@ impl Default for Headers {
             session: "X-Auth-Session-Id".to_owned(),
         }
     }
+}
+
+/// HTTPS.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Tls {
+    /// A PEM file: the server's own certificate, then those that link it to its authority. Required.
+    pub(crate) cert: Option<PathBuf>,
+    /// A PEM file: its private key, not encrypted. Required.
+    pub(crate) key: Option<PathBuf>,
 }
 
 /// The admin listener.
