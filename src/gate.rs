@@ -25,6 +25,7 @@ use crate::telemetry::AccessLog;
 use crate::upstream::{self, Interim, Upstream};
 use crate::verify::{self, Case, Excess, Permit, Verifier, signature};
 
+pub mod cors;
 pub mod explain;
 mod forward;
 mod location;
@@ -90,6 +91,8 @@ pub struct Settings {
     pub forward: upstream::headers::Settings,
     /// How refusals look.
     pub reply: reply::Settings,
+    /// `cors`
+    pub cors: Option<cors::Settings>,
     /// Whether each request is logged.
     pub access_log: bool,
 }
@@ -155,10 +158,13 @@ impl Gate {
     pub async fn answer(&self, arrived: Arrived) -> Response<Body> {
         let mut note = Note::new(self.clock.now(), &arrived);
         let started = Instant::now();
-        let response = match self.walk(arrived, &mut note).await {
+        let mut response = match self.walk(arrived, &mut note).await {
             Ok(response) => response,
             Err(refusal) => self.refuse(refusal, &mut note),
         };
+        if let Some(cors) = &self.settings.cors {
+            cors.tell(response.headers_mut(), note.asking.as_ref());
+        }
         self.log.record(&note.outcome(response.status().as_u16(), started.elapsed()));
         response
     }
@@ -166,6 +172,9 @@ impl Gate {
     /// The steps of a request, in order; none calls an earlier one.
     async fn walk(&self, arrived: Arrived, note: &mut Note) -> Result<Response<Body>, Refusal> {
         let mut inbound = self.read(arrived, note).await?;
+        if let Some(response) = self.preflight(&inbound, note) {
+            return Ok(response);
+        }
         let mut body = inbound.split_body();
         let claims = Claims::of(&inbound, &self.settings.credentials);
         let verdict = self.decide(&inbound, &claims, &mut body, note).await;

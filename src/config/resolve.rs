@@ -18,6 +18,7 @@ use crate::{admin, gate, server, telemetry, verify};
 
 mod address;
 mod clients;
+mod cors;
 mod endpoint;
 mod limits;
 mod login;
@@ -63,6 +64,7 @@ fn gate(file: &File, faults: &mut Faults) -> Option<gate::Settings> {
     let upstream = upstream::settings(&file.upstream, faults);
     let forward = upstream::headers(&file.forward, upstream.as_ref(), reserved.as_ref(), faults);
     let reply = reply::settings(&file.reject, faults);
+    let cors = cors::settings(file, faults);
     Some(gate::Settings {
         mode: match file.mode {
             file::Mode::Enforce => gate::Mode::Enforce,
@@ -75,6 +77,7 @@ fn gate(file: &File, faults: &mut Faults) -> Option<gate::Settings> {
         upstream: upstream?,
         forward: forward?,
         reply: reply?,
+        cors: cors?,
         access_log: file.log.access,
     })
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Timestamp;
+use crate::gate::cors::Asking;
 use crate::gate::{Arrived, redact};
 use crate::ids::{RequestId, SessionId, UserId};
 use crate::reply::{Asked, Refusal};
@@ -25,6 +26,8 @@ pub(super) struct Note {
     path: String,
     accept_language: Option<Vec<u8>>,
     is_head: bool,
+    /// The page of another origin that asks, where it may.
+    pub(super) asking: Option<Asking>,
     /// Where interim replies go, about which nobody decides anything.
     pub(super) interim: Interim,
     pub(super) rule: Option<Arc<str>>,
@@ -44,6 +47,7 @@ impl Note {
             path: String::new(),
             accept_language: None,
             is_head: false,
+            asking: None,
             interim: arrived.interim.clone(),
             rule: None,
             identity: Identity::default(),

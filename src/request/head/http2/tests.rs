@@ -18,7 +18,7 @@ fn with(changes: &[(&str, &str)]) -> Vec<(String, String)> {
             .into();
     for (name, value) in changes {
         match fields.iter_mut().find(|(found, _)| found == name && name.starts_with(':')) {
-            Some(field) => value.clone_into(&mut field.1),
+            Some(field) => field.1 = (*value).to_owned(),
             None => fields.push(((*name).to_owned(), (*value).to_owned())),
         }
     }
