@@ -163,7 +163,7 @@ impl Gate {
             Err(refusal) => self.refuse(refusal, &mut note),
         };
         if let Some(cors) = &self.settings.cors {
-            cors.tell(response.headers_mut(), note.asking.as_ref());
+            cors.tell(response.headers_mut(), note.asking.as_ref(), note.preflight.as_deref());
         }
         self.log.record(&note.outcome(response.status().as_u16(), started.elapsed()));
         response

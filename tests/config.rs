@@ -663,26 +663,61 @@ fn a_certificate_that_cannot_be_used_is_a_fault_with_its_file() {
     assert_fault(&format!("tls: {{cert: \"{}\"}}\n", path("one.pem")), "2: tls.key", "is missing");
 }
 
+/// Signs that certificate anew, for other days.
+fn date_anew(directory: &Path, name: &str, from: &str, to: &str) {
+    let here = directory.display();
+    let ca = format!(
+        "[ca]\ndefault_ca = own\n[own]\nnew_certs_dir = {here}\ndatabase = {here}/{name}.txt\nrand_serial = yes\n\
+         default_md = sha256\npolicy = any\nx509_extensions = end\n[any]\ncommonName = supplied\n\
+         [end]\nbasicConstraints = CA:FALSE\n"
+    );
+    fs::write(directory.join("ca.cnf"), ca).unwrap();
+    fs::write(directory.join(format!("{name}.txt")), "").unwrap();
+    let (cert, key) = (format!("{name}.pem"), format!("{name}.key"));
+    for arguments in [
+        &["req", "-new", "-subj", "/CN=gate.example", "-key", &key, "-out", "new.csr"][..],
+        &[
+            "ca",
+            "-config",
+            "ca.cnf",
+            "-selfsign",
+            "-batch",
+            "-notext",
+            "-keyfile",
+            &key,
+            "-in",
+            "new.csr",
+            "-out",
+            &cert,
+            "-startdate",
+            from,
+            "-enddate",
+            to,
+        ],
+    ] {
+        let made = Command::new("openssl").args(arguments).current_dir(directory).output().unwrap();
+        assert!(made.status.success(), "{made:?}");
+    }
+}
+
 #[test]
-fn a_certificate_that_ends_or_has_ended_is_doubtful() {
+fn a_certificate_that_ends_or_has_ended_or_has_not_begun_is_doubtful() {
     let directory = tempfile::tempdir().unwrap();
     let here = directory.path();
-    for (name, days, part) in [("over", "-1", "expired on 20"), ("soon", "5", "expires on 20"), ("fine", "90", "")] {
-        let tls = certificate(here, name, &EC);
-        let cert = here.join(format!("{name}.pem"));
-        let made = Command::new("openssl")
-            .args(["x509", "-days", days, "-in"])
-            .arg(&cert)
-            .arg("-signkey")
-            .arg(here.join(format!("{name}.key")))
-            .output()
-            .unwrap();
-        fs::write(&cert, made.stdout).unwrap();
-        let told: Vec<String> = warnings(&format!("tls: {{{tls}}}\n"));
-        let told: Vec<_> = told.iter().filter(|warning| warning.contains("tls.cert")).collect();
-        assert_eq!(told.len(), usize::from(!part.is_empty()), "{name}: {told:?}");
-        assert!(told.iter().all(|warning| warning.contains(part)), "{name}: {told:?}");
-    }
+    let told = |name: &str, days: &str, dates: Option<(&str, &str)>| {
+        let tls = certificate(here, name, &[&EC[..], &["-days", days]].concat());
+        if let Some((from, to)) = dates {
+            date_anew(here, name, from, to);
+        }
+        let told = warnings(&format!("tls: {{{tls}}}\n"));
+        told.into_iter().filter(|warning| warning.contains("tls.cert")).collect::<String>()
+    };
+    assert_eq!(told("fine", "90", None), "");
+    assert!(told("soon", "5", None).contains("the certificate expires on 20"));
+    let over = told("over", "90", Some(("20200101000000Z", "20200301000000Z")));
+    assert!(over.contains("the certificate expired on 2020-03-01"), "{over}");
+    let early = told("early", "90", Some(("20490101000000Z", "20491231000000Z")));
+    assert!(early.contains("holds from 2049-01-01 on only"), "{early}");
 }
 
 /// Every key of the schema, as `Section.key` of the type it belongs to.

@@ -7,14 +7,18 @@ mod support;
 use std::time::{Duration, Instant};
 
 use support::apps::MVC;
-use support::backend::{Answer, FINE, FakeBackend};
+use support::backend::FakeBackend;
 use support::gate::{Gate, Setup};
 use support::http::Connection;
-use support::process::until;
+use support::http2::{Client, End};
 use support::tls::{self, Certificate};
 use tokio::net::TcpStream;
 
 const OPEN: &str = "upstream: {url: \"{upstream}\"}\nstore: {key: plain}\ndefault: public\n";
+
+/// A request that is under way.
+const HALF: &[u8] = b"POST /a HTTP/1.1\r\nHost: h\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n\r\nab";
+const REST: &[u8] = b"cd";
 
 fn setup(backend: &FakeBackend, certificate: &Certificate, more: &str) -> Setup {
     Gate::with(&format!("{}{OPEN}{more}", certificate.yaml())).upstream(&backend.url)
@@ -77,30 +81,27 @@ async fn old_and_new_tls_are_spoken_and_nothing_older() {
     }
 }
 
-// The backend sleeps, and must not keep the test from going on.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn a_new_certificate_is_taken_up_and_nobody_notices() {
-    let backend = FakeBackend::with(|request| {
-        if request.starts_with(b"GET /slow") {
-            std::thread::sleep(Duration::from_secs(3));
-        }
-        Answer::Bytes(FINE.to_vec())
-    })
-    .await;
+    let backend = FakeBackend::start().await;
     let (certificate, next) = (Certificate::new(), Certificate::new());
     let gate = setup(&backend, &certificate, "").start().await;
     assert_eq!(certificate_of(&gate).await, certificate.der());
     let (mut idle, mut busy) = (tls::open(&gate.address).await, tls::open(&gate.address).await);
+    let mut streams = Client::open(&gate.address).await;
     idle.send(b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n").await;
     idle.reply_to("GET").await.unwrap().assert_passed();
-    busy.send(b"GET /slow HTTP/1.1\r\nHost: h\r\n\r\n").await;
-    until(|| backend.requests().len() == 2).await;
+    assert!(matches!(streams.get("/a").await, End::Answer(200, _)));
+    busy.send(HALF).await;
 
     certificate.replace_with(&next);
     shows(&gate, &next).await;
     idle.send(b"GET /b HTTP/1.1\r\nHost: h\r\n\r\n").await;
     idle.reply_to("GET").await.unwrap().assert_passed();
-    busy.reply_to("GET").await.unwrap().assert_passed();
+    assert!(matches!(streams.get("/b").await, End::Answer(200, _)));
+    busy.send(REST).await;
+    busy.reply_to("POST").await.unwrap().assert_passed();
+    assert!(backend.last().ends_with("\r\n\r\nabcd"), "{}", backend.last());
 }
 
 #[tokio::test]
@@ -193,22 +194,21 @@ async fn connections_beyond_the_limit_are_told_so_over_tls() {
     assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
 }
 
-// The backend sleeps, and must not keep the test from going on.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn a_drain_finishes_what_is_under_way() {
-    let backend = FakeBackend::with(|_| {
-        std::thread::sleep(Duration::from_millis(400));
-        Answer::Bytes(FINE.to_vec())
-    })
-    .await;
+    let backend = FakeBackend::start().await;
     let gate = setup(&backend, &Certificate::new(), "").start().await;
-    let mut busy = tls::open(&gate.address).await;
-    let silent = TcpStream::connect(&gate.address).await.unwrap();
-    busy.send(b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n").await;
-    until(|| backend.requests().len() == 1).await;
+    let address = gate.address.clone();
+    let mut busy = tls::open(&address).await;
+    let silent = TcpStream::connect(&address).await.unwrap();
+    busy.send(HALF).await;
     let started = Instant::now();
     let stopping = tokio::spawn(gate.stop());
-    let reply = busy.reply_to("GET").await.unwrap();
+    while TcpStream::connect(&address).await.is_ok() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    busy.send(REST).await;
+    let reply = busy.reply_to("POST").await.unwrap();
     assert_eq!((reply.status, reply.header("connection")), (200, Some("close")));
     stopping.await.unwrap();
     assert!(started.elapsed() < Duration::from_secs(8), "a handshake that never begins is not waited for");
@@ -229,6 +229,33 @@ async fn a_unix_socket_stays_plain_beside_https() {
     let mut connection = tls::open(&gate.address).await;
     connection.send(b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n").await;
     connection.reply_to("GET").await.unwrap().assert_passed();
+}
+
+#[tokio::test]
+async fn on_unix_sockets_a_proxy_is_heard_once_it_is_trusted_and_operators_are_served() {
+    let backend = FakeBackend::start().await;
+    let directory = tempfile::tempdir().unwrap();
+    let (path, admin) = (directory.path().join("gate.sock"), directory.path().join("admin.sock"));
+    for (trusted, told) in [("", "127.0.0.1"), ("trusted_proxies: [127.0.0.1]\n", "203.0.113.7, 127.0.0.1")] {
+        let yaml = format!(
+            "listen: \"unix:{}\"\nadmin: {{listen: \"unix:{}\"}}\n{trusted}{OPEN}",
+            path.display(),
+            admin.display()
+        );
+        let gate = Gate::with(&yaml).upstream(&backend.url).start().await;
+        let mut connection = Connection::over(tokio::net::UnixStream::connect(&path).await.unwrap());
+        connection.send(b"GET /a HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 203.0.113.7\r\n\r\n").await;
+        connection.reply_to("GET").await.unwrap().assert_passed();
+        let asked = backend.last().to_ascii_lowercase();
+        assert!(asked.contains(&format!("x-forwarded-for: {told}\r\n")), "{asked}");
+        let mut operator = Connection::over(tokio::net::UnixStream::connect(&admin).await.unwrap());
+        operator.send(b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n").await;
+        assert_eq!(operator.reply_to("GET").await.unwrap().status, 200);
+        drop(connection);
+        drop(operator);
+        gate.stop().await;
+        assert!(!path.exists() && !admin.exists(), "the sockets go with the gate");
+    }
 }
 
 /// In front of PHP, and by HTTP/2 as curl speaks it.

@@ -66,7 +66,7 @@ impl Settings {
 
     /// Puts into an answer what tells a browser whether its page may read it. What the application says about that is taken out, but
     /// for the headers it exposes.
-    pub(super) fn tell(&self, headers: &mut HeaderMap, asking: Option<&Asking>) {
+    pub(super) fn tell(&self, headers: &mut HeaderMap, asking: Option<&Asking>, preflight: Option<&[u8]>) {
         let mut exposed = EXPOSED.to_owned();
         for name in headers.get_all(EXPOSE).iter().filter_map(|value| value.to_str().ok()).flat_map(names) {
             exposed.push_str(", ");
@@ -88,12 +88,15 @@ impl Settings {
                 headers.insert(ALLOW_ORIGIN, origin.clone())
             }
         };
-        put(headers, EXPOSE, &exposed);
+        match preflight {
+            Some(wanted) => self.grant(headers, wanted),
+            None => put(headers, EXPOSE, &exposed),
+        }
     }
 
     /// What a page may do, for its browser to remember.
-    fn grant(&self, headers: &mut HeaderMap, wanted: Option<&[u8]>) {
-        let wanted = wanted.and_then(|wanted| std::str::from_utf8(wanted).ok()).unwrap_or_default();
+    fn grant(&self, headers: &mut HeaderMap, wanted: &[u8]) {
+        let wanted = std::str::from_utf8(wanted).unwrap_or_default();
         let any = self.headers.iter().any(|header| header == "*");
         // With cookies, a star is the name of a header like any other (the Fetch standard, 3.2.4), so what is wanted is named.
         let named: Vec<&str> = match any {
@@ -111,13 +114,11 @@ impl Gate {
     /// The answer to a preflight of a page that may call; before any rule, because a browser sends no credentials with it. Anybody
     /// else's is a request like others.
     pub(super) fn preflight(&self, inbound: &Inbound, note: &mut Note) -> Option<Response<Body>> {
-        let cors = self.settings.cors.as_ref()?;
         note.asking.as_ref()?;
         inbound.head.header("Access-Control-Request-Method").filter(|_| inbound.head.method() == "OPTIONS")?;
         note.rule = Some("preflight".into());
-        let mut response = reply::nothing(note.asked());
-        cors.grant(response.headers_mut(), inbound.head.header("Access-Control-Request-Headers"));
-        Some(response)
+        note.preflight = Some(inbound.head.header("Access-Control-Request-Headers").unwrap_or_default().to_vec());
+        Some(reply::nothing(note.asked()))
     }
 }
 

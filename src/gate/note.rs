@@ -28,6 +28,8 @@ pub(super) struct Note {
     is_head: bool,
     /// The page of another origin that asks, where it may.
     pub(super) asking: Option<Asking>,
+    /// The headers that its preflight asks for, if it is one.
+    pub(super) preflight: Option<Vec<u8>>,
     /// Where interim replies go, about which nobody decides anything.
     pub(super) interim: Interim,
     pub(super) rule: Option<Arc<str>>,
@@ -48,6 +50,7 @@ impl Note {
             accept_language: None,
             is_head: false,
             asking: None,
+            preflight: None,
             interim: arrived.interim.clone(),
             rule: None,
             identity: Identity::default(),

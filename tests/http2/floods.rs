@@ -10,8 +10,9 @@ use super::support::http2::*;
 use super::support::process::Process;
 use super::support::tls::Certificate;
 
-/// What a flood may add to the memory of the gate, whatever its kind. A debug build with its allocator holds some more than it needs.
-const MOST_GROWTH: usize = 8 << 20;
+/// What a flood may add to the memory of the gate at its peak, whatever its kind: four new connections, and what a debug build and
+/// its allocator hold beyond need. What grows with the flood would be past this at once.
+const MOST_GROWTH: usize = 16 << 20;
 /// So many connections flood at once.
 const FLOODERS: usize = 4;
 /// A flood that is not ended after this many frames is borne.

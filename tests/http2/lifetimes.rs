@@ -69,27 +69,23 @@ async fn a_body_that_stops_ends_its_own_stream_alone() {
     assert_eq!(backend.requests().len(), 2);
 }
 
-// The backend sleeps, and must not keep the test from going on.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn a_drain_tells_the_client_and_finishes_what_is_under_way() {
-    let backend = FakeBackend::with(|request| match request.starts_with(b"GET /slow") {
-        true => {
-            std::thread::sleep(Duration::from_millis(400));
-            Answer::Bytes(FINE.to_vec())
-        }
-        false => Answer::Bytes(FINE.to_vec()),
-    })
-    .await;
+    let backend = FakeBackend::start().await;
     let gate = setup(&backend, &Certificate::new(), "timeouts: {drain: 20s}\n").start().await;
     let (mut busy, mut idle) = (Client::open(&gate.address).await, Client::open(&gate.address).await);
     assert!(matches!(idle.get("/a").await, End::Answer(200, _)));
-    let slow = busy.begin(&get("/slow"), true).await;
-    until(|| backend.requests().len() == 2).await;
+    let post =
+        [(":method", "POST"), (":scheme", "https"), (":authority", "h"), (":path", "/a"), ("content-type", "a/b")];
+    let slow = busy.begin(&post, false).await;
+    busy.frame(DATA, 0, slow, b"ab").await;
     let started = Instant::now();
     let stopping = tokio::spawn(gate.stop());
     assert_eq!(idle.closed().await, Some(0), "GOAWAY without error");
+    busy.frame(DATA, END_STREAM, slow, b"cd").await;
     assert!(matches!(busy.end_of(slow).await, End::Answer(200, _)), "the reply came whole");
-    assert_eq!(busy.closed().await, Some(0));
+    assert!(backend.last().ends_with("\r\n\r\nabcd"), "{}", backend.last());
+    busy.closed().await;
     stopping.await.unwrap();
     assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
 }

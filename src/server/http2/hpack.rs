@@ -24,6 +24,7 @@ pub(super) struct Decoder {
 }
 
 type Entry = (Box<[u8]>, Box<[u8]>);
+type Field<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
 
 impl Default for Decoder {
     fn default() -> Self {
@@ -65,7 +66,7 @@ impl Decoder {
     }
 
     /// Name, by number or spelled, and value (6.2).
-    fn literal<'a>(&self, rest: &mut Rest<'a>, prefix: u32) -> Result<(Cow<'a, [u8]>, Cow<'a, [u8]>), Unreadable> {
+    fn literal<'a>(&self, rest: &mut Rest<'a>, prefix: u32) -> Result<Field<'a>, Unreadable> {
         let name = match rest.number(prefix)? {
             0 => rest.string()?,
             index => Cow::Owned(self.entry(index)?.0.to_vec()),
