@@ -28,6 +28,9 @@ const RENEW_AGAIN: Duration = Duration::from_secs(5);
 /// How long the end waits for whoever collects traces.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
+/// How often the files of the TLS certificate are looked at.
+const LOOK_AT_KEYS: Duration = Duration::from_secs(1);
+
 /// A running gate. Dropped, it stops at once.
 #[derive(Debug)]
 pub struct Running {
@@ -89,6 +92,7 @@ pub async fn start(settings: Settings, manner: Manner) -> anyhow::Result<Running
     let (drain_delay, drain) = (settings.drain_delay, settings.server.drain);
     let renewing = settings.store.keys.len() > 1;
     let keeping = store.attach();
+    let tls = settings.server.tls.clone();
     let shared = Shared {
         gate: Arc::new(settings.gate),
         server: Arc::new(settings.server),
@@ -101,12 +105,15 @@ pub async fn start(settings: Settings, manner: Manner) -> anyhow::Result<Running
     let mut threads = Vec::new();
     for worker in 0..manner.workers.max(1) {
         // Made here, so that all rules are known to metrics before anybody is served.
-        let recorder = telemetry.recorder(shared.gate.policy.labels());
+        let recorder = telemetry.recorder(shared.gate.labels());
         threads.push(spawn(format!("worker-{worker}"), shared.clone().work(recorder))?);
     }
     let serve_admin = async move {
         if renewing {
             tokio::spawn(renew_clients(keeping));
+        }
+        if let Some(keys) = tls {
+            tokio::spawn(async move { keys.watch(LOOK_AT_KEYS).await });
         }
         if let Err(error) = admin::serve(admin_listener, Arc::new(admin), shutdown).await {
             tracing::error!(%error, "the admin listener ended");

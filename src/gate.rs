@@ -25,6 +25,7 @@ use crate::telemetry::{Recorder, RuleLabel};
 use crate::upstream::{self, Interim, Upstream};
 use crate::verify::{self, Case, Excess, Permit, Verifier, signature};
 
+pub mod cors;
 pub mod explain;
 mod forward;
 mod location;
@@ -35,6 +36,7 @@ mod replies;
 mod signed;
 mod unwinding;
 
+use cors::PREFLIGHT;
 use note::Note;
 use unwinding::caught;
 
@@ -92,6 +94,8 @@ pub struct Settings {
     pub forward: upstream::headers::Settings,
     /// How refusals look.
     pub reply: reply::Settings,
+    /// `cors`
+    pub cors: Option<cors::Settings>,
     /// Whether each request is logged.
     pub access_log: bool,
 }
@@ -113,6 +117,11 @@ impl Settings {
             reserved.check_login_fields(&parts)?;
         }
         Ok(decided)
+    }
+
+    /// What outcomes name as their rule, by number: the policy's rules, then preflights.
+    pub fn labels(&self) -> Vec<Arc<str>> {
+        self.policy.labels().into_iter().chain([PREFLIGHT.into()]).collect()
     }
 
     /// The greatest length of a body, with the rule where one is known.
@@ -157,10 +166,13 @@ impl Gate {
     pub async fn answer(&self, arrived: Arrived) -> Response<Body> {
         let mut note = Note::new(self.clock.now(), &arrived);
         let started = Instant::now();
-        let response = match caught(self.walk(arrived, &mut note)).await {
+        let mut response = match caught(self.walk(arrived, &mut note)).await {
             Ok(response) => response,
             Err(refusal) => self.refuse(refusal, &mut note),
         };
+        if let Some(cors) = &self.settings.cors {
+            cors.tell(response.headers_mut(), note.asking.as_ref(), note.preflight.as_deref());
+        }
         self.recorder.record(&note.outcome(response.status().as_u16(), started.elapsed()));
         response
     }
@@ -168,6 +180,9 @@ impl Gate {
     /// The steps of a request, in order; none calls an earlier one.
     async fn walk(&self, arrived: Arrived, note: &mut Note) -> Result<Response<Body>, Refusal> {
         let mut inbound = self.read(arrived, note).await?;
+        if let Some(response) = self.preflight(&inbound, note) {
+            return Ok(response);
+        }
         let mut body = inbound.split_body();
         let claims = Claims::of(&inbound, &self.settings.credentials);
         let verdict = self.decide(&inbound, &claims, &mut body, note).await;

@@ -80,6 +80,11 @@ impl Policy {
         self.rules.iter().filter_map(|rule| rule.login.as_ref()).any(|login| login.hold_cookies)
     }
 
+    /// How many names [`Self::labels`] has.
+    pub fn count(&self) -> usize {
+        self.rules.len() + 1
+    }
+
     /// The names of all rules in order, that of the default last.
     pub fn labels(&self) -> Vec<Arc<str>> {
         self.rules.iter().chain([&self.default]).map(|rule| Arc::clone(&rule.name)).collect()

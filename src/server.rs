@@ -18,6 +18,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio::task::unconstrained;
 use tokio::time::{sleep, timeout};
+use tokio_rustls::server::TlsStream;
 
 use crate::gate::{Arrived, Gate};
 use crate::reply::Body;
@@ -26,15 +27,18 @@ use crate::request::head::Methods;
 use crate::server::listener::{Accepted, Acceptor, Socket};
 use crate::server::room::Place;
 use crate::server::slot::Slot;
+use crate::server::tls::Keys;
 use crate::server::wire::Wire;
 use crate::shutdown::{Phase, Shutdown};
 
 mod deadlines;
 mod framing;
+mod http2;
 mod listener;
 mod room;
 mod slot;
 mod synthetic;
+pub mod tls;
 mod wire;
 
 pub use listener::{Listen, Listener, SocketFile};
@@ -59,12 +63,16 @@ pub struct Settings {
     pub write: Duration,
     /// `timeouts.drain`
     pub drain: Duration,
+    /// `tls`: what TCP connections are greeted with. Unix sockets speak plain HTTP/1.
+    pub tls: Option<Keys>,
 }
 
 /// Most bytes hyper reads or gathers for writing at once, on one connection.
 const MAX_BUFFER: usize = 32 * 1024;
 /// How long accepting pauses when the process has no file descriptor left; some connection will end meanwhile.
 const OUT_OF_FILES_PAUSE: Duration = Duration::from_millis(50);
+/// How long a TLS handshake may still take once the gate drains.
+const LAST_GREETING: Duration = Duration::from_secs(1);
 /// How long a connection beyond the limit is kept to take its answer.
 const OVERLOADED_WAIT: Duration = Duration::from_secs(1);
 /// How many of those are kept at once; further ones are closed without an answer.
@@ -159,23 +167,73 @@ where
 
     fn take_in(self: &Arc<Self>, accepted: io::Result<Accepted>) -> io::Result<()> {
         match accepted {
-            Ok(Accepted::Tcp(stream, peer)) => self.admit(stream, peer),
-            Ok(Accepted::Unix(stream, peer)) => self.admit(stream, peer),
+            Ok(Accepted::Tcp(stream, peer)) => match &self.settings.tls {
+                None => self.admit(stream, |worker, stream| worker.serve_http1(stream, peer), turn_away),
+                Some(keys) => self.admit_secure(stream, Peer { tls: true, ..peer }, keys),
+            },
+            Ok(Accepted::Unix(stream, peer)) => {
+                self.admit(stream, |worker, stream| worker.serve_http1(stream, peer), turn_away);
+            }
             Err(error) if concerns_one_connection(&error) => {}
             Err(error) => return Err(error),
         }
         Ok(())
     }
 
-    fn admit<IO: Socket>(self: &Arc<Self>, io: IO, peer: Peer) {
+    /// Serves a connection where there is a place for it, and tells it so where there is none.
+    fn admit<IO, S, T>(
+        self: &Arc<Self>,
+        io: IO,
+        serve: impl FnOnce(Arc<Self>, IO) -> S,
+        turn_away: impl FnOnce(IO) -> T,
+    ) where
+        S: Future<Output = ()> + Send + 'static,
+        T: Future<Output = ()> + Send + 'static,
+    {
         if let Some(place) = self.settings.connections.enter() {
-            tokio::spawn(Arc::clone(self).serve_connection(io, peer, place));
+            tokio::spawn(in_place(place, serve(Arc::clone(self), io)));
         } else if let Some(place) = self.overloaded.enter() {
-            tokio::spawn(turn_away(io, place));
+            tokio::spawn(in_place(place, turn_away(io)));
         }
     }
 
-    async fn serve_connection<IO: Socket>(self: Arc<Self>, io: IO, peer: Peer, _place: Place) {
+    fn admit_secure<IO: Socket>(self: &Arc<Self>, io: IO, peer: Peer, keys: &Keys) {
+        let (usual, http1) = (keys.clone(), keys.clone());
+        let serve = |worker: Arc<Self>, io| async move {
+            match worker.greet(usual.greet(io)).await {
+                Some(stream) if tls::is_http2(&stream) => http2::serve(worker, stream, peer).await,
+                Some(stream) => worker.serve_http1(stream, peer).await,
+                None => {}
+            }
+        };
+        let turn_away = |io| async move {
+            if let Ok(Ok(stream)) = timeout(OVERLOADED_WAIT, http1.greet_http1(io)).await {
+                self::turn_away(stream).await;
+            }
+        };
+        self.admit(io, serve, turn_away);
+    }
+
+    /// The connection once it is greeted; a client that is late is not waited for.
+    async fn greet<IO>(&self, greeting: impl Future<Output = io::Result<TlsStream<IO>>>) -> Option<TlsStream<IO>> {
+        let mut shutdown = self.shutdown.clone();
+        let drained = async {
+            shutdown.reached(Phase::Draining).await;
+            sleep(LAST_GREETING).await;
+        };
+        tokio::select! {
+            biased;
+            greeted = timeout(self.settings.header_timeout, greeting) => match greeted {
+                Ok(Ok(stream)) => return Some(stream),
+                Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
+                Err(_) => tracing::debug!("a TLS handshake took too long"),
+            },
+            () = drained => {}
+        }
+        None
+    }
+
+    async fn serve_http1<IO: Socket>(self: Arc<Self>, io: IO, peer: Peer) {
         let slot = Slot::default();
         let mut ended = pin!(self.speak(io, &slot, peer));
         let mut shutdown = self.shutdown.clone();
@@ -270,9 +328,14 @@ fn concerns_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
+/// Keeps a connection's place for as long as it is served.
+async fn in_place(_place: Place, serving: impl Future<Output = ()>) {
+    serving.await;
+}
+
 /// Answers without reading, then waits a moment for the client to close: closing before it has sent its request would reset the
 /// connection, and the answer with it.
-async fn turn_away<IO: AsyncRead + AsyncWrite + Unpin>(mut io: IO, _place: Place) {
+async fn turn_away<IO: AsyncRead + AsyncWrite + Unpin>(mut io: IO) {
     let answered = async {
         io.write_all(OVERLOADED).await?;
         io.shutdown().await?;

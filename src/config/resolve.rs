@@ -19,6 +19,7 @@ use crate::{admin, gate, server, telemetry, verify};
 
 mod address;
 mod clients;
+mod cors;
 mod endpoint;
 mod limits;
 mod login;
@@ -29,6 +30,7 @@ mod secrets;
 mod session;
 mod signature;
 mod store;
+mod tls;
 mod unbuilt;
 mod upstream;
 
@@ -64,6 +66,7 @@ fn gate(file: &File, faults: &mut Faults) -> Option<gate::Settings> {
     let upstream = upstream::settings(&file.upstream, faults);
     let forward = upstream::headers(&file.forward, upstream.as_ref(), reserved.as_ref(), faults);
     let reply = reply::settings(&file.reject, faults);
+    let cors = cors::settings(file, faults);
     Some(gate::Settings {
         mode: match file.mode {
             file::Mode::Enforce => gate::Mode::Enforce,
@@ -76,6 +79,7 @@ fn gate(file: &File, faults: &mut Faults) -> Option<gate::Settings> {
         upstream: upstream?,
         forward: forward?,
         reply: reply?,
+        cors: cors?,
         access_log: file.log.access,
     })
 }
@@ -88,6 +92,7 @@ fn server(file: &File, faults: &mut Faults) -> Option<server::Settings> {
     let header_timeout = lasting(faults, "timeouts.header", timeouts.header);
     let keep_alive = lasting(faults, "timeouts.keep_alive", timeouts.keep_alive);
     let write = lasting(faults, "timeouts.write", timeouts.write);
+    let tls = tls::keys(file.tls.as_ref(), faults);
     Some(server::Settings {
         listen: listen?,
         methods: rules::methods(&file.rules),
@@ -97,6 +102,7 @@ fn server(file: &File, faults: &mut Faults) -> Option<server::Settings> {
         keep_alive: keep_alive?,
         write: write?,
         drain: timeouts.drain.0,
+        tls: tls?,
     })
 }
 

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use crate::clock::Timestamp;
+use crate::gate::cors::Asking;
 use crate::gate::{Arrived, redact};
 use crate::ids::{RequestId, SessionId, UserId};
 use crate::login::NewLogin;
@@ -25,6 +26,10 @@ pub(super) struct Note {
     path: String,
     accept_language: Option<Vec<u8>>,
     is_head: bool,
+    /// The page of another origin that asks, where it may.
+    pub(super) asking: Option<Asking>,
+    /// The headers that its preflight asks for, if it is one.
+    pub(super) preflight: Option<Vec<u8>>,
     /// Where interim replies go, about which nobody decides anything.
     pub(super) interim: Interim,
     pub(super) rule: Option<RuleLabel>,
@@ -49,6 +54,8 @@ impl Note {
             path: String::new(),
             accept_language: None,
             is_head: false,
+            asking: None,
+            preflight: None,
             interim: arrived.interim.clone(),
             rule: None,
             login: None,

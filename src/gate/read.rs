@@ -18,6 +18,7 @@ impl Gate {
         let origin = reading.trusted.origin(&head, arrived.peer);
         note.saw(&head, &origin, &reading.reserved);
         note.traced(self.recorder.trace(head.header("traceparent")));
+        note.asking = self.settings.cors.as_ref().and_then(|cors| cors.asking(&head));
         let mut inbound = unread(head, origin, reading.lenient)?;
         if inbound.head.framing() == Framing::Empty {
             return Ok(inbound);

@@ -45,6 +45,7 @@ pub(crate) fn settings() -> Settings {
         keep_alive: PATIENCE,
         write: PATIENCE,
         drain: PATIENCE,
+        tls: None,
     }
 }
 

@@ -1,5 +1,7 @@
 //! As written: the sections about the process and its neighbours.
 
+use std::path::PathBuf;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -274,6 +276,34 @@ impl Default for Headers {
             session: "X-Auth-Session-Id".to_owned(),
         }
     }
+}
+
+/// Pages of other origins that may call.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Cors {
+    /// Their origins, as `https://app.example.com`; `*` alone for any, which then send no cookies. Required.
+    pub(crate) origins: Vec<String>,
+    /// Headers that they may send, besides those of the credentials and Content-Type; `*` for any.
+    pub(crate) headers: Vec<String>,
+    /// How long a browser may remember that.
+    pub(crate) max_age: Span,
+}
+
+impl Default for Cors {
+    fn default() -> Self {
+        Self { origins: Vec::new(), headers: Vec::new(), max_age: Span::secs(600) }
+    }
+}
+
+/// HTTPS.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Tls {
+    /// A PEM file: the server's own certificate, then those that link it to its authority. Required.
+    pub(crate) cert: Option<PathBuf>,
+    /// A PEM file: its private key, not encrypted. Required.
+    pub(crate) key: Option<PathBuf>,
 }
 
 /// The admin listener.

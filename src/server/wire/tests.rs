@@ -29,6 +29,7 @@ fn connect() -> Connection {
         keep_alive: KEEP_ALIVE,
         write: WRITE,
         drain: Duration::ZERO,
+        tls: None,
     };
     Connection { client, wire: Wire::new(server, slot.clone(), Arc::new(settings)), slot }
 }
