@@ -17,6 +17,7 @@ use crate::request::target::Lenient;
 use crate::{admin, gate, server, telemetry, verify};
 
 mod address;
+mod before;
 mod clients;
 mod endpoint;
 mod limits;

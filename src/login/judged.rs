@@ -35,13 +35,21 @@ pub struct Judged<'a> {
     text: Text<'a>,
     jar: &'a [HeldCookie],
     now: Timestamp,
+    /// The path that was asked.
+    path: &'a str,
 }
 
 impl<'a> Judged<'a> {
     /// What came of a request, with the cookies that stand after it.
     pub fn new(inbound: &'a Inbound, answer: &'a Answer, jar: &'a [HeldCookie], now: Timestamp) -> Self {
         let content_type = answer.head.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
-        Self { inbound, answer, text: Text::of(&answer.body, content_type), jar, now }
+        let path = &inbound.target.raw_path;
+        Self { inbound, answer, text: Text::of(&answer.body, content_type), jar, now, path }
+    }
+
+    /// The same, where another path than the caller's was asked.
+    pub fn at(self, path: &'a str) -> Self {
+        Self { path, ..self }
     }
 
     /// The body as text.
@@ -81,7 +89,7 @@ impl<'a> Judged<'a> {
     fn leads_to(&self, glob: &Glob) -> bool {
         let Some(location) = self.answer.head.headers.get(LOCATION) else { return false };
         let written = location::without_fragment(location.as_bytes());
-        let resolved = location::path_and_query(written, &self.inbound.target.raw_path);
+        let resolved = location::path_and_query(written, self.path);
         glob.matches_text(&resolved) || location::is_relative(written) && glob.matches_text(written)
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::policy::Requirement;
+use crate::policy::before::Before;
 use crate::policy::endpoint::Endpoint;
 use crate::policy::login_rule::LoginRule;
 use crate::policy::pattern::{EndpointPattern, Glob};
@@ -24,6 +25,8 @@ pub struct Rule {
     pub login: Option<Arc<LoginRule>>,
     /// The sessions it ends.
     pub logout: Option<Logout>,
+    /// The page with which the logout begins.
+    pub logout_before: Option<Arc<Before>>,
     /// Whether an accepted request pushes the session's expiry forward.
     pub extend: bool,
     /// How often it may be used.

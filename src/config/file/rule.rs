@@ -97,8 +97,20 @@ pub(crate) struct EndpointIs {
 pub(crate) struct LogoutMap {
     /// `this`, `others` or `all`.
     pub(crate) end: Option<String>,
-    /// A page to fetch first. Not available in this version.
-    pub(crate) before: Option<Unbuilt>,
+    /// A page to fetch first.
+    pub(crate) before: Option<Before>,
+}
+
+/// `before`: a page to fetch first, and what to take from it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Before {
+    /// Path and query of the page; required.
+    pub(crate) get: Option<String>,
+    /// `true` for its first form with a password, or a form's name or id: it is sent, with the client's fields over its hidden ones.
+    pub(crate) form: Option<AnyText>,
+    /// Single fields and where their values stand: `input:NAME`, `json:POINTER`, `header:NAME`, `cookie:GLOB` or `body:REGEX`.
+    pub(crate) take: ByName<String>,
 }
 
 /// `body`
@@ -129,8 +141,8 @@ pub(crate) struct Login {
     pub(crate) cookies: Cookies,
     /// The application's own credential fields; refused anywhere but in a login rule.
     pub(crate) fields: Vec<String>,
-    /// A page to fetch first. Not available in this version.
-    pub(crate) before: Option<Unbuilt>,
+    /// A page to fetch first.
+    pub(crate) before: Option<Before>,
 }
 
 impl Default for Login {

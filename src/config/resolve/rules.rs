@@ -6,9 +6,10 @@ use crate::config::faults::Faults;
 use crate::config::file::File;
 use crate::config::file::rule::{self, EndpointIs};
 use crate::config::refusal::none_of;
-use crate::config::resolve::{all_of, endpoint, lasting, limits, login, requirement, signature};
+use crate::config::resolve::{all_of, before, endpoint, lasting, limits, login, requirement, signature};
 use crate::config::values::TextOr;
 use crate::policy::Requirement;
+use crate::policy::before::Before;
 use crate::policy::endpoint::Endpoint;
 use crate::policy::pattern::{EndpointPattern, Glob};
 use crate::policy::rule::{Limit, Logout, Matcher, Rule, Signatures};
@@ -78,6 +79,7 @@ pub(super) fn default(require: rule::Requirement, context: &Context, faults: &mu
         require,
         login: None,
         logout: None,
+        logout_before: None,
         extend: true,
         limit: None,
         signatures: Arc::clone(&context.signatures),
@@ -93,6 +95,7 @@ fn one(rule: &rule::Rule, key: &str, context: &Context, faults: &mut Faults) -> 
     let endpoint_is = endpoint_is(rule, key, faults);
     let require = required(rule, key, context, faults);
     let login = rule.login.as_ref().map(|login| login::rule(login, &format!("{key}.login"), faults));
+    let logout_before = logout_before(rule, key, faults);
     let logout = logout(rule, key, faults);
     let signatures = signature::of_rule(rule, key, &context.signatures, faults);
     check_body(rule, key, context, faults);
@@ -105,6 +108,7 @@ fn one(rule: &rule::Rule, key: &str, context: &Context, faults: &mut Faults) -> 
         require: require?,
         login: login.map(|login| login.map(Arc::new)).map_or(Some(None), |login| login.map(Some))?,
         logout: logout?,
+        logout_before: logout_before?,
         extend: rule.extend,
         limit: limit?,
         signatures: signatures?,
@@ -249,6 +253,11 @@ fn logout(rule: &rule::Rule, key: &str, faults: &mut Faults) -> Option<Option<Lo
     faults.take(&at, ends).map(Some)
 }
 
+fn logout_before(rule: &rule::Rule, key: &str, faults: &mut Faults) -> Option<Option<Arc<Before>>> {
+    let Some(TextOr::Map(map)) = &rule.logout else { return Some(None) };
+    before::resolve(map.before.as_ref(), &format!("{key}.logout.before"), faults).map(|before| before.map(Arc::new))
+}
+
 /// Two rules may go by one name, so their place tells their limits apart.
 fn limit(rule: &rule::Rule, key: &str, faults: &mut Faults) -> Option<Option<Limit>> {
     let at = format!("{key}.limit");
@@ -269,6 +278,9 @@ fn check_body(rule: &rule::Rule, key: &str, context: &Context, faults: &mut Faul
     }
     if !rule.params.is_empty() {
         faults.add(&at, "params are looked for in forms, so bodies must be read");
+    }
+    if login::takes_a_page(rule) {
+        faults.add(&at, "a page's fields are laid into the form, so bodies must be read");
     }
     if rule.login.as_ref().is_some_and(login::reads_form) {
         faults.add(&at, "the login reads its form, so bodies must be read");
