@@ -107,7 +107,7 @@ async fn a_page_that_does_not_have_it_is_the_applications_failure_and_the_log_sa
         ("no_form", "/token.php (status 200) has not such a form"),
     ] {
         log_in(&site, endpoint, "anna", "anna123").await.assert_refused(502, "upstream_failed");
-        assert!(site.gate.log().contains(said), "{said}: {}", site.gate.log());
+        support::process::until(|| site.gate.log().contains(said)).await;
     }
 }
 

@@ -69,6 +69,7 @@ fn gate(file: &File, faults: &mut Faults) -> Option<gate::Settings> {
             file::Mode::Observe => gate::Mode::Observe,
         },
         reading: gate::Reading { lenient: lenient(file), reserved: reserved?, trusted: trusted?, limits: limits? },
+        lost: login::any_of(&file.session.lost.0, "session.lost", faults)?,
         policy: Policy { reader: reader?, rules: rules?, default: default? },
         credentials: credentials?,
         verify: verify?,

@@ -2,16 +2,18 @@
 
 use std::time::{Duration, Instant};
 
-use http::{HeaderMap, Response};
+use http::{HeaderMap, HeaderName, Response};
 
 use crate::credentials::Claims;
 use crate::gate::note::Note;
 use crate::gate::{Gate, Mode, is_public, location, replies};
 use crate::login::prepare::{self, Errand, Prepared};
 use crate::login::{self, Attempt, Desk, Pages, Watched, jar, judged};
+use crate::policy::csrf;
 use crate::policy::login_rule::LoginRule;
 use crate::policy::rule::{Logout, Rule};
 use crate::reply::{Body, Reason, Refusal};
+use crate::request::php::url_decode;
 use crate::request::{Inbound, Unreadable, body};
 use crate::store::{Ending, Fault, Live};
 use crate::upstream::headers::{self, Context};
@@ -80,7 +82,7 @@ impl Gate {
             drop_authorization: (passage.claims.by_authorization && self.settings.forward.hide_credentials)
                 || passage.permit.session().is_some()
                 || login.is_some(),
-            plain_reply: login.is_some(),
+            plain_reply: login.is_some() || self.looks_at_bodies(passage),
             rule: Some(passage.rule),
             prepared: prepared.as_ref(),
         };
@@ -90,6 +92,7 @@ impl Gate {
             None => response,
         };
         if let Some(live) = passage.permit.session() {
+            response = self.unless_lost(passage, live, response).await?;
             for (path, headers) in prepared.iter().flat_map(|prepared| &prepared.replies) {
                 self.take_up_cookies(path, live, headers).await?;
             }
@@ -221,7 +224,9 @@ impl Gate {
     /// Fetches the page with which a login or logout begins, where its rule names one.
     async fn prepare(&self, passage: &Passage<'_>, note: &Note) -> Result<Option<Prepared>, Refusal> {
         let of_login = passage.rule.login.as_ref().and_then(|login| login.before.as_ref());
-        let Some(before) = of_login.or(passage.rule.logout_before.as_deref()) else { return Ok(None) };
+        let Some(before) = of_login.or(passage.rule.logout_before.as_deref()) else {
+            return Ok(self.with_csrf(passage));
+        };
         let traceparent = replies::traceparent(passage.inbound.head.header("traceparent"));
         let load = Load::page(passage);
         let jar = passage.permit.session().filter(|_| passage.rule.login.is_none());
@@ -235,13 +240,29 @@ impl Gate {
         Ok(Some(prepare::prepare(before, errand).await?))
     }
 
+    /// A user's POST with the application's token, where it has left that out.
+    fn with_csrf(&self, passage: &Passage<'_>) -> Option<Prepared> {
+        let (csrf, live, inbound) = (passage.rule.csrf.as_ref()?, passage.permit.session()?, passage.inbound);
+        let missing = inbound.form.get(csrf.field.as_bytes()).is_none();
+        if inbound.head.method() != "POST" || !missing || !prepare::takes_fields(inbound) {
+            return None;
+        }
+        let jar = &live.record.jar;
+        let value = match &csrf.from {
+            csrf::Origin::Header(name) => jar::kept_header(jar, name.as_str())?,
+            // As PHP reads it: the field must come to the same.
+            csrf::Origin::Cookie(name) => url_decode(&jar::value_of(jar, name, self.clock.now())?).to_vec(),
+        };
+        Some(prepare::with_field(inbound, &self.settings.forward, (&csrf.field, &value), jar))
+    }
+
     fn pages<'a>(&'a self, passage: &Passage<'a>, context: Context<'a>) -> Pages<'a> {
         let (upstream, settings) = (&self.upstream, &self.settings.forward);
         Pages { upstream, settings, context, response_timeout: passage.rule.response_timeout }
     }
 
     /// How long an answer that is read may take to come whole.
-    fn patience(&self, passage: &Passage<'_>) -> Duration {
+    pub(super) fn patience(&self, passage: &Passage<'_>) -> Duration {
         passage.rule.response_timeout.unwrap_or(self.settings.upstream.response_timeout)
     }
 
@@ -315,7 +336,9 @@ impl Gate {
     /// that name another user end it.
     async fn take_up_cookies(&self, path: &str, live: &Live, headers: &HeaderMap) -> Result<(), Refusal> {
         let now = self.clock.now();
-        let changes = jar::changes(headers, path, now);
+        let mut changes = jar::changes(headers, path, now);
+        let kept = |name: &HeaderName| headers.get(name).map(|value| jar::keep_header(name.as_str(), value.as_bytes()));
+        changes.extend(self.kept_headers.iter().filter_map(kept));
         if changes.is_empty() {
             return Ok(());
         }

@@ -37,6 +37,8 @@ pub struct Judged<'a> {
     now: Timestamp,
     /// The path that was asked.
     path: &'a str,
+    /// The cookies before, where a condition is about those that are gone.
+    before: Option<&'a [HeldCookie]>,
 }
 
 impl<'a> Judged<'a> {
@@ -44,12 +46,17 @@ impl<'a> Judged<'a> {
     pub fn new(inbound: &'a Inbound, answer: &'a Answer, jar: &'a [HeldCookie], now: Timestamp) -> Self {
         let content_type = answer.head.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
         let path = &inbound.target.raw_path;
-        Self { inbound, answer, text: Text::of(&answer.body, content_type), jar, now, path }
+        Self { inbound, answer, text: Text::of(&answer.body, content_type), jar, now, path, before: None }
     }
 
     /// The same, where another path than the caller's was asked.
     pub fn at(self, path: &'a str) -> Self {
         Self { path, ..self }
+    }
+
+    /// The same, where conditions on cookies ask for those of `before` that are gone.
+    pub fn since(self, before: &'a [HeldCookie]) -> Self {
+        Self { before: Some(before), ..self }
     }
 
     /// The body as text.
@@ -66,7 +73,7 @@ impl<'a> Judged<'a> {
         let Conditions { status, json, cookie, location, body, not } = conditions;
         (status.is_empty() || status.contains(&self.answer.head.status.as_u16()))
             && json.iter().all(|(pointer, wanted)| self.value(pointer).and_then(json::scalar).as_ref() == Some(wanted))
-            && cookie.as_ref().is_none_or(|glob| self.cookie(glob).is_some())
+            && cookie.as_ref().is_none_or(|glob| self.cookie_stands(glob))
             && location.as_ref().is_none_or(|glob| self.leads_to(glob))
             && body.as_ref().is_none_or(|regex| self.shows(regex))
             && !self.succeeded(not)
@@ -79,6 +86,15 @@ impl<'a> Judged<'a> {
 
     fn shows(&self, regex: &Regex) -> bool {
         regex.is_match(self.text().as_bytes()) || regex.is_match(&self.answer.body)
+    }
+
+    /// Whether such a cookie is there, or gone where that is asked.
+    fn cookie_stands(&self, glob: &Glob) -> bool {
+        let is_there = self.cookie(glob).is_some();
+        match self.before {
+            None => is_there,
+            Some(before) => !is_there && jar::named(before, glob, self.now).next().is_some(),
+        }
     }
 
     fn cookie(&self, glob: &Glob) -> Option<Vec<u8>> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::LOCATION;
 use http::{HeaderMap, StatusCode};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode, utf8_percent_encode};
 
 use crate::clock::Timestamp;
 use crate::login::judged::{Answer, Judged};
@@ -19,6 +19,9 @@ use crate::request::{Inbound, Unreadable};
 use crate::store::HeldCookie;
 use crate::upstream;
 use crate::upstream::headers::{self, Context, Instead, Settings};
+
+/// What may not stand in a form's names and values as it is.
+const FIELD: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// What a page is fetched with.
 #[derive(Debug)]
@@ -48,13 +51,14 @@ pub struct Prepared {
     pub jar: Vec<HeldCookie>,
     /// What the pages on the way answered, by the path they were asked at.
     pub replies: Vec<(String, HeaderMap)>,
-    referer: String,
+    referer: Option<String>,
 }
 
 impl Prepared {
     /// Its head.
     pub fn head(&self, inbound: &Inbound, context: &Context<'_>, settings: &Settings) -> Vec<u8> {
-        let instead = Instead { method: &self.method, target: self.target.as_bytes(), referer: &self.referer };
+        let instead =
+            Instead { method: &self.method, target: self.target.as_bytes(), referer: self.referer.as_deref() };
         headers::instead(instead, inbound, context, settings)
     }
 
@@ -68,7 +72,7 @@ impl Prepared {
 /// for.
 pub async fn prepare(before: &Before, errand: Errand<'_>) -> Result<Prepared, Trouble> {
     let mut errand = errand;
-    if !matches!(errand.inbound.head.framing(), Framing::Empty | Framing::Length(0)) && !errand.inbound.is_form() {
+    if !takes_fields(errand.inbound) {
         let what = "the body of this request must be an urlencoded form".to_owned();
         return Err(upstream::Fault::Body(Unreadable::Malformed(what)).into());
     }
@@ -87,8 +91,41 @@ pub async fn prepare(before: &Before, errand: Errand<'_>) -> Result<Prepared, Tr
     };
     let scheme = if errand.inbound.origin.https { "https" } else { "http" };
     let host = headers::host(errand.inbound, errand.pages.settings).escape_ascii();
-    let referer = format!("{scheme}://{host}{page_target}");
+    let referer = Some(format!("{scheme}://{host}{page_target}"));
     Ok(Prepared { method: method.to_owned(), target, form, jar: errand.jar, replies, referer })
+}
+
+/// Whether fields can be laid into a request: it has no body, or an urlencoded form.
+pub fn takes_fields(inbound: &Inbound) -> bool {
+    inbound.is_form() || matches!(inbound.head.framing(), Framing::Empty | Framing::Length(0))
+}
+
+/// The caller's POST with one field more.
+pub fn with_field(
+    inbound: &Inbound,
+    settings: &Settings,
+    (name, value): (&str, &[u8]),
+    jar: &[HeldCookie],
+) -> Prepared {
+    let own = own_form(inbound, settings);
+    let all: Vec<Vec<u8>> = fields(&own).map(<[u8]>::to_vec).chain([pair(name, value).into_bytes()]).collect();
+    Prepared {
+        method: "POST".to_owned(),
+        target: headers::target(inbound, settings).escape_ascii().to_string(),
+        form: Some(all.join(&b'&').into()),
+        jar: jar.to_vec(),
+        replies: Vec::new(),
+        referer: None,
+    }
+}
+
+/// The caller's form as the application may see it.
+fn own_form<'a>(inbound: &'a Inbound, settings: &Settings) -> Cow<'a, [u8]> {
+    let own = inbound.gathered().map_or(&b""[..], |own| own);
+    if !settings.hide_credentials {
+        return Cow::Borrowed(own);
+    }
+    headers::without_credentials(own, &settings.reserved, |places| places.form)
 }
 
 /// A page, whole.
@@ -172,7 +209,7 @@ impl Errand<'_> {
 
     /// The caller's fields over what the form hides, and over both what was taken.
     fn filled(&self, hidden: &[(String, String)], taken: &[(String, Vec<u8>)]) -> Bytes {
-        let own = self.own_form();
+        let own = own_form(self.inbound, self.pages.settings);
         let given: Vec<Vec<u8>> = fields(&own).map(|field| url_decode(name_of(field)).to_vec()).collect();
         let hidden = hidden.iter().filter(|(name, _)| !given.iter().any(|own| own == name.as_bytes()));
         let hidden = hidden.map(|(name, value)| pair(name, value.as_bytes()).into_bytes());
@@ -195,16 +232,6 @@ impl Errand<'_> {
         }
         Ok((method, target, None))
     }
-
-    /// The caller's form as the application may see it.
-    fn own_form(&self) -> Cow<'_, [u8]> {
-        let own = self.inbound.gathered().map_or(&b""[..], |own| own);
-        let settings = self.pages.settings;
-        if !settings.hide_credentials {
-            return Cow::Borrowed(own);
-        }
-        headers::without_credentials(own, &settings.reserved, |places| places.form)
-    }
 }
 
 fn is_redirect(status: StatusCode) -> bool {
@@ -220,8 +247,7 @@ fn name_of(field: &[u8]) -> &[u8] {
 }
 
 fn pair(name: &str, value: &[u8]) -> String {
-    let value = percent_encoding::percent_encode(value, NON_ALPHANUMERIC);
-    format!("{}={value}", utf8_percent_encode(name, NON_ALPHANUMERIC))
+    format!("{}={}", utf8_percent_encode(name, FIELD), percent_encode(value, FIELD))
 }
 
 fn failed(why: String) -> Trouble {

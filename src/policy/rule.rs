@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::policy::Requirement;
 use crate::policy::before::Before;
+use crate::policy::csrf::Csrf;
 use crate::policy::endpoint::Endpoint;
 use crate::policy::login_rule::LoginRule;
 use crate::policy::pattern::{EndpointPattern, Glob};
@@ -27,6 +28,8 @@ pub struct Rule {
     pub logout: Option<Logout>,
     /// The page with which the logout begins.
     pub logout_before: Option<Arc<Before>>,
+    /// The field that a user's POST gets where it leaves it out.
+    pub csrf: Option<Csrf>,
     /// Whether an accepted request pushes the session's expiry forward.
     pub extend: bool,
     /// How often it may be used.

@@ -113,16 +113,17 @@ pub struct Instead<'a> {
     pub method: &'a str,
     /// Its target.
     pub target: &'a [u8],
-    /// The page that a browser would have come from.
-    pub referer: &'a str,
+    /// The page that a browser would have come from; `None` for what the caller says of that.
+    pub referer: Option<&'a str>,
 }
 
 /// The head of a request that goes in place of the caller's, with the caller's headers but for those that told of its own body and
 /// origin. A POST has an urlencoded form.
 pub fn instead(instead: Instead<'_>, inbound: &Inbound, context: &Context<'_>, settings: &Settings) -> Vec<u8> {
-    let kept = |(name, _): &(&[u8], &[u8])| !REPLACED.iter().any(|other| name.eq_ignore_ascii_case(other.as_bytes()));
+    let replaced = if instead.referer.is_some() { &REPLACED[..] } else { &["content-type"] };
+    let kept = |(name, _): &(&[u8], &[u8])| !replaced.iter().any(|other| name.eq_ignore_ascii_case(other.as_bytes()));
     let mut headers: Vec<(&[u8], &[u8])> = inbound.head.headers().filter(kept).collect();
-    headers.push((b"Referer", instead.referer.as_bytes()));
+    headers.extend(instead.referer.map(|referer| (&b"Referer"[..], referer.as_bytes())));
     if instead.method == "POST" {
         headers.push((b"Content-Type", b"application/x-www-form-urlencoded"));
     }

@@ -60,7 +60,7 @@ fn success(login: &Login, key: &str, faults: &mut Faults) -> Option<Vec<Conditio
     any_of(&login.success.0, &key, faults)
 }
 
-fn any_of(written: &[rule::Conditions], key: &str, faults: &mut Faults) -> Option<Vec<Conditions>> {
+pub(super) fn any_of(written: &[rule::Conditions], key: &str, faults: &mut Faults) -> Option<Vec<Conditions>> {
     all_of(written.iter().enumerate().map(|(index, written)| conditions(written, &format!("{key}[{index}]"), faults)))
 }
 

@@ -10,6 +10,7 @@ use crate::config::resolve::{all_of, before, endpoint, lasting, limits, login, r
 use crate::config::values::TextOr;
 use crate::policy::Requirement;
 use crate::policy::before::Before;
+use crate::policy::csrf::{self, Csrf};
 use crate::policy::endpoint::Endpoint;
 use crate::policy::pattern::{EndpointPattern, Glob};
 use crate::policy::rule::{Limit, Logout, Matcher, Rule, Signatures};
@@ -80,6 +81,7 @@ pub(super) fn default(require: rule::Requirement, context: &Context, faults: &mu
         login: None,
         logout: None,
         logout_before: None,
+        csrf: None,
         extend: true,
         limit: None,
         signatures: Arc::clone(&context.signatures),
@@ -95,6 +97,7 @@ fn one(rule: &rule::Rule, key: &str, context: &Context, faults: &mut Faults) -> 
     let endpoint_is = endpoint_is(rule, key, faults);
     let require = required(rule, key, context, faults);
     let login = rule.login.as_ref().map(|login| login::rule(login, &format!("{key}.login"), faults));
+    let csrf = csrf(rule, key, faults);
     let logout_before = logout_before(rule, key, faults);
     let logout = logout(rule, key, faults);
     let signatures = signature::of_rule(rule, key, &context.signatures, faults);
@@ -109,6 +112,7 @@ fn one(rule: &rule::Rule, key: &str, context: &Context, faults: &mut Faults) -> 
         login: login.map(|login| login.map(Arc::new)).map_or(Some(None), |login| login.map(Some))?,
         logout: logout?,
         logout_before: logout_before?,
+        csrf: csrf?,
         extend: rule.extend,
         limit: limit?,
         signatures: signatures?,
@@ -251,6 +255,41 @@ fn logout(rule: &rule::Rule, key: &str, faults: &mut Faults) -> Option<Option<Lo
         other => Err(none_of(other, &["this", "others", "all"])),
     };
     faults.take(&at, ends).map(Some)
+}
+
+fn csrf(rule: &rule::Rule, key: &str, faults: &mut Faults) -> Option<Option<Csrf>> {
+    let Some(written) = &rule.csrf else { return Some(None) };
+    let (field_at, from_at) = (format!("{key}.csrf.form"), format!("{key}.csrf.from"));
+    if !matches!(rule.require, Some(rule::Requirement::User | rule::Requirement::UserOnly) | None) {
+        faults.add(&format!("{key}.csrf"), "is for requests of users, so the rule must require user or user_only");
+    }
+    let field = match written.form.as_deref() {
+        Some(field) => faults.take(&field_at, endpoint::php_name(field)).map(|_| field.to_owned()),
+        None => {
+            faults.missing(&field_at, "is missing; give the name of the form field");
+            None
+        }
+    };
+    let from = match written.from.as_deref() {
+        Some(text) => faults.take(&from_at, csrf_origin(text)),
+        None => {
+            faults.missing(&from_at, "is missing; give cookie:NAME or header:NAME");
+            None
+        }
+    };
+    Some(Some(Csrf { field: field?, from: from? }))
+}
+
+fn csrf_origin(text: &str) -> Result<csrf::Origin, &'static str> {
+    const WANTED: &str = "must be cookie:NAME, or header:NAME of the last reply";
+    match text.split_once(':') {
+        Some(("cookie", name)) if !name.is_empty() => Ok(csrf::Origin::Cookie(name.to_owned())),
+        Some(("header", name)) => {
+            let name = name.strip_suffix(" of the last reply").unwrap_or(name);
+            name.parse().map(csrf::Origin::Header).map_err(|_| WANTED)
+        }
+        _ => Err(WANTED),
+    }
 }
 
 fn logout_before(rule: &rule::Rule, key: &str, faults: &mut Faults) -> Option<Option<Arc<Before>>> {

@@ -20,10 +20,8 @@ pub(super) fn tell(file: &File, faults: &mut Faults) {
 
 fn session(session: &Session, faults: &mut Faults) {
     faults.unbuilt("session.guest", session.guest != Session::default().guest);
-    faults.unbuilt("session.lost", session.lost.is_some());
 }
 
 fn rule(rule: &Rule, key: &str, faults: &mut Faults) {
     faults.unbuilt(&format!("{key}.guest"), rule.guest);
-    faults.unbuilt(&format!("{key}.csrf"), rule.csrf.is_some());
 }
