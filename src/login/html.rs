@@ -1,8 +1,9 @@
 //! The forms of an HTML page, as far as a login needs them.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 
-use html5gum::{HtmlString, Spanned, StartTag, Token, Tokenizer};
+use html5gum::{DefaultEmitter, HtmlString, Spanned, StartTag, Token, Tokenizer};
 
 use crate::policy::before::Form as Wanted;
 
@@ -35,7 +36,7 @@ pub(super) fn input(page: &str, name: &str) -> Option<String> {
 fn forms(page: &str) -> Vec<Form> {
     let mut forms = Vec::new();
     let mut open = None;
-    for Ok(token) in Tokenizer::new(page) {
+    for Ok(token) in tokens(page) {
         match token {
             // A form within a form is none (HTML, 13.2.6.4.7).
             Token::StartTag(tag) if is(&tag, b"form") => open = open.or_else(|| Some(begun(&tag))),
@@ -66,8 +67,15 @@ fn take(form: &mut Form, tag: &StartTag<()>) {
     }
 }
 
+/// What stands in scripts and styles is text.
+fn tokens(page: &str) -> impl Iterator<Item = Result<Token, Infallible>> {
+    let mut emitter = DefaultEmitter::default();
+    emitter.naively_switch_states(true);
+    Tokenizer::new_with_emitter(page, emitter)
+}
+
 fn tags(page: &str) -> impl Iterator<Item = StartTag<()>> {
-    Tokenizer::new(page).filter_map(|Ok(token)| match token {
+    tokens(page).filter_map(|Ok(token)| match token {
         Token::StartTag(tag) => Some(tag),
         _ => None,
     })
