@@ -5,12 +5,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::Response;
+use http::{HeaderName, Response};
 use hyper::body::Incoming;
 
 use crate::clock::Clock;
 use crate::credentials::{self, Claims};
-use crate::policy::login_rule::UserSource;
+use crate::policy::login_rule::{Conditions, UserSource};
 use crate::policy::rule::Rule;
 use crate::policy::{Decided, Policy, Requirement};
 use crate::reply::{self, Asked, Body, Reason, Refusal};
@@ -29,6 +29,7 @@ pub mod cors;
 pub mod explain;
 mod forward;
 mod location;
+mod lost;
 mod note;
 mod read;
 mod redact;
@@ -84,6 +85,8 @@ pub struct Settings {
     pub reading: Reading,
     /// Rules.
     pub policy: Policy,
+    /// `session.lost`
+    pub lost: Vec<Conditions>,
     /// Where credentials stand.
     pub credentials: credentials::Settings,
     /// How they are judged.
@@ -149,6 +152,8 @@ pub struct Gate {
     arriving: Limits,
     holds_cookies: bool,
     cookie_users: Vec<UserSource>,
+    /// Headers of replies that `csrf` of some rule wants kept.
+    kept_headers: Vec<HeaderName>,
 }
 
 impl Gate {
@@ -157,9 +162,22 @@ impl Gate {
         let logins = || settings.policy.rules.iter().filter_map(|rule| rule.login.as_ref());
         let holds_cookies = logins().any(|login| login.hold_cookies);
         let cookie_users = logins().map(|login| login.user_id.clone()).filter(|user| user.from.is_cookie()).collect();
+        let kept_headers =
+            settings.policy.rules.iter().filter_map(|rule| rule.csrf.as_ref()?.header().cloned()).collect();
         let verifier = Verifier::new(&settings.verify);
         let arriving = settings.arriving();
-        Self { verifier, store, upstream, clock, recorder, arriving, holds_cookies, cookie_users, settings }
+        Self {
+            verifier,
+            store,
+            upstream,
+            clock,
+            recorder,
+            arriving,
+            holds_cookies,
+            cookie_users,
+            kept_headers,
+            settings,
+        }
     }
 
     /// Answers one request. Never fails: whatever goes wrong is an envelope.

@@ -1,5 +1,7 @@
 //! What the configuration demands of a request: which endpoint it names, which rule decides, what that rule requires.
 
+pub mod before;
+pub mod csrf;
 pub mod endpoint;
 pub mod login_rule;
 pub mod pattern;

@@ -250,12 +250,9 @@ fn sealed_tokens_need_logins_that_need_a_client() {
 #[test]
 fn a_protection_that_this_version_does_not_have_is_refused_and_never_ignored() {
     for (text, key) in [
-        ("session: {lost: {status: 302}}\n", "session.lost"),
         ("websocket: [{path: /ws}]\n", "websocket"),
         ("store: {when_down: {trust: 30s}}\n", "store.when_down"),
         ("rules: [{path: /a, require: public, guest: true}]\n", "rules[0].guest"),
-        ("rules: [{path: /a, require: public, csrf: {form: t}}]\n", "rules[0].csrf"),
-        ("rules: [{path: /a, require: user, logout: {end: this, before: {get: /}}}]\n", "rules[0].logout.before"),
     ] {
         assert_fault(text, &format!("2: {key}"), "not available in this version");
     }

@@ -109,6 +109,8 @@ fn rule() -> Rule {
         require: Requirement::Client,
         login: None,
         logout: None,
+        logout_before: None,
+        csrf: None,
         extend: true,
         signatures: Arc::new(Signatures { of_rule: Some(Signing::Always), ..Signatures::default() }),
         endpoint_is: None,

@@ -18,6 +18,7 @@ use crate::request::target::Lenient;
 use crate::{admin, gate, server, telemetry, verify};
 
 mod address;
+mod before;
 mod clients;
 mod cors;
 mod endpoint;
@@ -73,6 +74,7 @@ fn gate(file: &File, faults: &mut Faults) -> Option<gate::Settings> {
             file::Mode::Observe => gate::Mode::Observe,
         },
         reading: gate::Reading { lenient: lenient(file), reserved: reserved?, trusted: trusted?, limits: limits? },
+        lost: login::any_of(&file.session.lost.0, "session.lost", faults)?,
         policy: Policy { reader: reader?, rules: rules?, default: default? },
         credentials: credentials?,
         verify: verify?,

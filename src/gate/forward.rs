@@ -1,16 +1,19 @@
 //! The last steps: the request goes to the application, and what comes back is watched where the rule or the session says so.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use http::{HeaderMap, Response};
+use http::{HeaderMap, HeaderName, Response};
 
 use crate::credentials::Claims;
 use crate::gate::note::Note;
 use crate::gate::{Gate, Mode, is_public, location, replies};
+use crate::login::prepare::{self, Errand, Prepared};
 use crate::login::{self, Attempt, Desk, Pages, Watched, jar, judged};
+use crate::policy::csrf;
 use crate::policy::login_rule::LoginRule;
 use crate::policy::rule::{Logout, Rule};
 use crate::reply::{Body, Reason, Refusal};
+use crate::request::php::url_decode;
 use crate::request::{Inbound, Unreadable, body};
 use crate::store::{Ending, Fault, Live};
 use crate::telemetry::Login;
@@ -35,6 +38,23 @@ struct Load<'a> {
     drop_authorization: bool,
     plain_reply: bool,
     rule: Option<&'a Rule>,
+    /// What goes in place of the caller's own request.
+    prepared: Option<&'a Prepared>,
+}
+
+impl<'a> Load<'a> {
+    /// What a page carries that the gate asks for: plain, and nothing of the caller's own credentials.
+    fn page(passage: &Passage<'a>) -> Self {
+        Self {
+            permit: passage.permit,
+            claims: passage.claims,
+            cookies: None,
+            drop_authorization: true,
+            plain_reply: true,
+            rule: Some(passage.rule),
+            prepared: None,
+        }
+    }
 }
 
 impl Gate {
@@ -50,16 +70,22 @@ impl Gate {
             None => None,
         };
         let held = self.holds(passage);
+        let prepared = self.prepare(passage, note).await?;
         let load = Load {
             permit: passage.permit,
             claims: passage.claims,
-            cookies: if held { Some(self.held_cookies(passage)) } else { None },
+            cookies: match &prepared {
+                Some(prepared) => Some(prepared.cookies(self.clock.now())),
+                None if held => Some(self.held_cookies(passage)),
+                None => None,
+            },
             // Without a session it may be the application's own, as on public pages.
             drop_authorization: (passage.claims.by_authorization && self.settings.forward.hide_credentials)
                 || passage.permit.session().is_some()
                 || login.is_some(),
-            plain_reply: login.is_some(),
+            plain_reply: login.is_some() || self.looks_at_bodies(passage),
             rule: Some(passage.rule),
+            prepared: prepared.as_ref(),
         };
         let response = self.send(passage.inbound, body, &load, note).await?;
         let mut response = match login {
@@ -67,7 +93,11 @@ impl Gate {
             None => response,
         };
         if let Some(live) = passage.permit.session() {
-            self.take_up_cookies(passage, live, response.headers(), note).await?;
+            response = self.unless_lost(passage, live, response, note).await?;
+            for (path, headers) in prepared.iter().flat_map(|prepared| &prepared.replies) {
+                self.take_up_cookies(path, live, headers, note).await?;
+            }
+            self.take_up_cookies(&passage.inbound.target.raw_path, live, response.headers(), note).await?;
         }
         if held {
             response.headers_mut().remove(http::header::SET_COOKIE);
@@ -93,6 +123,7 @@ impl Gate {
             drop_authorization: false,
             plain_reply: false,
             rule: None,
+            prepared: None,
         };
         let response = self.send(inbound, body, &load, note).await?;
         Ok(self.finish(inbound, response.map(Body::Upstream), note))
@@ -107,12 +138,22 @@ impl Gate {
     ) -> Result<Response<ResponseBody>, Refusal> {
         let traceparent = note.traceparent();
         let context = self.context(load, note, &traceparent);
-        let method = inbound.head.method();
+        let forward = &self.settings.forward;
+        let (method, head, body) = match load.prepared {
+            Some(prepared) => {
+                let form = prepared.form.clone().map_or(body::Body::Empty, body::Body::Gathered);
+                (prepared.method.as_str(), prepared.head(inbound, &context, forward), form)
+            }
+            None => {
+                let body = headers::body(body, inbound.head.header("Content-Type"), forward);
+                (inbound.head.method(), headers::head(inbound, &context, forward), body)
+            }
+        };
         let outgoing = Outgoing {
-            head: headers::head(inbound, &context, &self.settings.forward),
+            head,
             is_head: method == "HEAD",
             idempotent: matches!(method, "GET" | "HEAD" | "PUT" | "DELETE" | "OPTIONS"),
-            body: headers::body(body, inbound.head.header("Content-Type"), &self.settings.forward),
+            body,
             response_timeout: load.rule.and_then(|rule| rule.response_timeout),
             interim: note.interim.clone(),
         };
@@ -181,6 +222,51 @@ impl Gate {
         }
     }
 
+    /// Fetches the page with which a login or logout begins, where its rule names one.
+    async fn prepare(&self, passage: &Passage<'_>, note: &Note) -> Result<Option<Prepared>, Refusal> {
+        let of_login = passage.rule.login.as_ref().and_then(|login| login.before.as_ref());
+        let Some(before) = of_login.or(passage.rule.logout_before.as_deref()) else {
+            return Ok(self.with_csrf(passage));
+        };
+        let traceparent = note.traceparent();
+        let load = Load::page(passage);
+        let jar = passage.permit.session().filter(|_| passage.rule.login.is_none());
+        let errand = Errand {
+            pages: self.pages(passage, self.context(&load, note, &traceparent)),
+            inbound: passage.inbound,
+            jar: jar.map(|live| live.record.jar.clone()).unwrap_or_default(),
+            now: self.clock.now(),
+            patience: self.patience(passage),
+        };
+        Ok(Some(prepare::prepare(before, errand).await?))
+    }
+
+    /// A user's POST with the application's token, where it has left that out.
+    fn with_csrf(&self, passage: &Passage<'_>) -> Option<Prepared> {
+        let (csrf, live, inbound) = (passage.rule.csrf.as_ref()?, passage.permit.session()?, passage.inbound);
+        let missing = inbound.form.get(csrf.field.as_bytes()).is_none();
+        if inbound.head.method() != "POST" || !missing || !prepare::takes_fields(inbound) {
+            return None;
+        }
+        let jar = &live.record.jar;
+        let value = match &csrf.from {
+            csrf::Origin::Header(name) => jar::kept_header(jar, name.as_str())?,
+            // As PHP reads it: the field must come to the same.
+            csrf::Origin::Cookie(name) => url_decode(&jar::value_of(jar, name, self.clock.now())?).to_vec(),
+        };
+        Some(prepare::with_field(inbound, &self.settings.forward, (&csrf.field, &value), jar))
+    }
+
+    fn pages<'a>(&'a self, passage: &Passage<'a>, context: Context<'a>) -> Pages<'a> {
+        let (upstream, settings) = (&self.upstream, &self.settings.forward);
+        Pages { upstream, settings, context, response_timeout: passage.rule.response_timeout }
+    }
+
+    /// How long an answer that is read may take to come whole.
+    pub(super) fn patience(&self, passage: &Passage<'_>) -> Duration {
+        passage.rule.response_timeout.unwrap_or(self.settings.upstream.response_timeout)
+    }
+
     /// Lets the login try, unless it is locked.
     async fn begin_login(
         &self,
@@ -208,26 +294,21 @@ impl Gate {
         note: &mut Note,
     ) -> Result<Response<Body>, Refusal> {
         let traceparent = note.traceparent();
-        let pages = Pages {
-            upstream: &self.upstream,
-            settings: &self.settings.forward,
-            context: self.context(load, note, &traceparent),
-            response_timeout: passage.rule.response_timeout,
-        };
         let attempt = Attempt {
-            pages,
+            pages: self.pages(passage, self.context(load, note, &traceparent)),
             rule,
             inbound: passage.inbound,
             client: passage.permit.identity().client.as_ref(),
             client_secret: passage.permit.client_secret(),
             claims: passage.claims,
             data_key: &self.settings.reply.keys.data,
+            prepared: load.prepared,
         };
         let desk = Desk {
             store: &self.store,
             clock: &self.clock,
             sessions: self.verifier.session_settings(),
-            patience: passage.rule.response_timeout.unwrap_or(self.settings.upstream.response_timeout),
+            patience: self.patience(passage),
         };
         let watched = login::watch(&desk, &attempt, response).await?;
         match (begun, &watched) {
@@ -259,13 +340,15 @@ impl Gate {
     /// that name another user end it.
     async fn take_up_cookies(
         &self,
-        passage: &Passage<'_>,
+        path: &str,
         live: &Live,
         headers: &HeaderMap,
         note: &mut Note,
     ) -> Result<(), Refusal> {
         let now = self.clock.now();
-        let changes = jar::changes(headers, &passage.inbound.target.raw_path, now);
+        let mut changes = jar::changes(headers, path, now);
+        let kept = |name: &HeaderName| headers.get(name).map(|value| jar::keep_header(name.as_str(), value.as_bytes()));
+        changes.extend(self.kept_headers.iter().filter_map(kept));
         if changes.is_empty() {
             return Ok(());
         }

@@ -3,8 +3,9 @@
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
-use http_body::{Frame, SizeHint};
+use bytes::{Bytes, BytesMut};
+use http_body::{Body as _, Frame, SizeHint};
+use http_body_util::BodyExt as _;
 
 use crate::upstream::Fault;
 use crate::upstream::connection::Connection;
@@ -16,7 +17,7 @@ use crate::upstream::sending::Sending;
 /// pool at its end. Dropped before that, it closes the connection. A body that breaks off is an error, never a short success.
 #[derive(Debug)]
 pub struct ResponseBody {
-    /// Come along with the head already.
+    /// Come along with the head already, or read before its turn.
     ready: Option<Bytes>,
     /// Where the rest comes from.
     flow: Option<Box<Flow>>,
@@ -47,6 +48,28 @@ impl ResponseBody {
             return Self { ready: Some(bytes), flow: None };
         }
         Self { ready: None, flow: Some(Box::new(flow)) }
+    }
+}
+
+impl ResponseBody {
+    /// The whole body, where it ends within `most` bytes; whatever was read of it comes again.
+    pub async fn peek(&mut self, most: usize) -> Result<Option<Bytes>, Fault> {
+        if self.size_hint().lower() > most as u64 {
+            return Ok(None);
+        }
+        let mut read = BytesMut::new();
+        while let Some(frame) = self.frame().await {
+            if let Ok(data) = frame?.into_data() {
+                read.extend_from_slice(&data);
+            }
+            if read.len() > most {
+                self.ready = Some(read.freeze());
+                return Ok(None);
+            }
+        }
+        let whole = read.freeze();
+        self.ready = Some(whole.clone()).filter(|whole| !whole.is_empty());
+        Ok(Some(whole))
     }
 }
 
@@ -81,7 +104,8 @@ impl http_body::Body for ResponseBody {
 
     fn size_hint(&self) -> SizeHint {
         let length = match (&self.ready, &self.flow) {
-            (Some(bytes), _) => Some(bytes.len() as u64),
+            (Some(bytes), None) => Some(bytes.len() as u64),
+            (Some(bytes), Some(flow)) => flow.framing.length().map(|rest| rest + bytes.len() as u64),
             (None, Some(flow)) => flow.framing.length(),
             (None, None) => Some(0),
         };

@@ -24,6 +24,8 @@ fn rule(require: Requirement) -> Rule {
         require,
         login: None,
         logout: None,
+        logout_before: None,
+        csrf: None,
         extend: true,
         limit: None,
         signatures: Arc::default(),

@@ -6,7 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::file::ByName;
-use crate::config::values::{OneOrMany, SecretText, Span, Unbuilt};
+use crate::config::file::rule::Conditions;
+use crate::config::values::{OneOrMany, SecretText, Span};
 
 /// The application.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -124,8 +125,8 @@ pub(crate) struct Session {
     pub(crate) sealed: bool,
     /// How long guest sessions live. Not available in this version.
     pub(crate) guest: Span,
-    /// How to tell that the application's own session is gone. Not available in this version.
-    pub(crate) lost: Option<Unbuilt>,
+    /// How to tell that the application's own session is gone: all conditions of one of these hold. `cookie` is one that it deletes.
+    pub(crate) lost: OneOrMany<Conditions>,
 }
 
 impl Default for Session {
@@ -140,7 +141,7 @@ impl Default for Session {
             user_id: UserId::Required,
             sealed: false,
             guest: Span::secs(1800),
-            lost: None,
+            lost: OneOrMany::default(),
         }
     }
 }

@@ -6,9 +6,11 @@ use crate::config::faults::Faults;
 use crate::config::file::File;
 use crate::config::file::rule::{self, EndpointIs};
 use crate::config::refusal::none_of;
-use crate::config::resolve::{all_of, endpoint, lasting, limits, login, requirement, signature};
+use crate::config::resolve::{all_of, before, endpoint, lasting, limits, login, requirement, signature};
 use crate::config::values::TextOr;
 use crate::policy::Requirement;
+use crate::policy::before::Before;
+use crate::policy::csrf::{self, Csrf};
 use crate::policy::endpoint::Endpoint;
 use crate::policy::pattern::{EndpointPattern, Glob};
 use crate::policy::rule::{Limit, Logout, Matcher, Rule, Signatures};
@@ -78,6 +80,8 @@ pub(super) fn default(require: rule::Requirement, context: &Context, faults: &mu
         require,
         login: None,
         logout: None,
+        logout_before: None,
+        csrf: None,
         extend: true,
         limit: None,
         signatures: Arc::clone(&context.signatures),
@@ -93,6 +97,8 @@ fn one(rule: &rule::Rule, key: &str, context: &Context, faults: &mut Faults) -> 
     let endpoint_is = endpoint_is(rule, key, faults);
     let require = required(rule, key, context, faults);
     let login = rule.login.as_ref().map(|login| login::rule(login, &format!("{key}.login"), faults));
+    let csrf = csrf(rule, key, faults);
+    let logout_before = logout_before(rule, key, faults);
     let logout = logout(rule, key, faults);
     let signatures = signature::of_rule(rule, key, &context.signatures, faults);
     check_body(rule, key, context, faults);
@@ -105,6 +111,8 @@ fn one(rule: &rule::Rule, key: &str, context: &Context, faults: &mut Faults) -> 
         require: require?,
         login: login.map(|login| login.map(Arc::new)).map_or(Some(None), |login| login.map(Some))?,
         logout: logout?,
+        logout_before: logout_before?,
+        csrf: csrf?,
         extend: rule.extend,
         limit: limit?,
         signatures: signatures?,
@@ -249,6 +257,46 @@ fn logout(rule: &rule::Rule, key: &str, faults: &mut Faults) -> Option<Option<Lo
     faults.take(&at, ends).map(Some)
 }
 
+fn csrf(rule: &rule::Rule, key: &str, faults: &mut Faults) -> Option<Option<Csrf>> {
+    let Some(written) = &rule.csrf else { return Some(None) };
+    let (field_at, from_at) = (format!("{key}.csrf.form"), format!("{key}.csrf.from"));
+    if !matches!(rule.require, Some(rule::Requirement::User | rule::Requirement::UserOnly) | None) {
+        faults.add(&format!("{key}.csrf"), "is for requests of users, so the rule must require user or user_only");
+    }
+    let field = match written.form.as_deref() {
+        Some(field) => faults.take(&field_at, endpoint::php_name(field)).map(|_| field.to_owned()),
+        None => {
+            faults.missing(&field_at, "is missing; give the name of the form field");
+            None
+        }
+    };
+    let from = match written.from.as_deref() {
+        Some(text) => faults.take(&from_at, csrf_origin(text)),
+        None => {
+            faults.missing(&from_at, "is missing; give cookie:NAME or header:NAME");
+            None
+        }
+    };
+    Some(Some(Csrf { field: field?, from: from? }))
+}
+
+fn csrf_origin(text: &str) -> Result<csrf::Origin, &'static str> {
+    const WANTED: &str = "must be cookie:NAME, or header:NAME of the last reply";
+    match text.split_once(':') {
+        Some(("cookie", name)) if !name.is_empty() => Ok(csrf::Origin::Cookie(name.to_owned())),
+        Some(("header", name)) => {
+            let name = name.strip_suffix(" of the last reply").unwrap_or(name);
+            name.parse().map(csrf::Origin::Header).map_err(|_| WANTED)
+        }
+        _ => Err(WANTED),
+    }
+}
+
+fn logout_before(rule: &rule::Rule, key: &str, faults: &mut Faults) -> Option<Option<Arc<Before>>> {
+    let Some(TextOr::Map(map)) = &rule.logout else { return Some(None) };
+    before::resolve(map.before.as_ref(), &format!("{key}.logout.before"), faults).map(|before| before.map(Arc::new))
+}
+
 /// Two rules may go by one name, so their place tells their limits apart.
 fn limit(rule: &rule::Rule, key: &str, faults: &mut Faults) -> Option<Option<Limit>> {
     let at = format!("{key}.limit");
@@ -269,6 +317,9 @@ fn check_body(rule: &rule::Rule, key: &str, context: &Context, faults: &mut Faul
     }
     if !rule.params.is_empty() {
         faults.add(&at, "params are looked for in forms, so bodies must be read");
+    }
+    if login::takes_a_page(rule) {
+        faults.add(&at, "a page's fields are laid into the form, so bodies must be read");
     }
     if rule.login.as_ref().is_some_and(login::reads_form) {
         faults.add(&at, "the login reads its form, so bodies must be read");
