@@ -24,6 +24,8 @@ use crate::store::Store;
 use crate::telemetry::AccessLog;
 use crate::upstream::{self, Interim, Upstream};
 use crate::verify::{self, Case, Excess, Permit, Verifier, signature};
+use crate::websocket::open::Open;
+use crate::websocket::takeover::Switch;
 
 pub mod explain;
 mod forward;
@@ -33,6 +35,7 @@ mod read;
 mod redact;
 mod replies;
 mod signed;
+mod upgrade;
 
 use note::Note;
 
@@ -47,6 +50,8 @@ pub struct Arrived {
     pub peer: Peer,
     /// Where interim replies go.
     pub interim: Interim,
+    /// Where it is left who goes on with a connection that switches protocols.
+    pub switch: Switch,
 }
 
 /// `mode`.
@@ -90,6 +95,8 @@ pub struct Settings {
     pub forward: upstream::headers::Settings,
     /// How refusals look.
     pub reply: reply::Settings,
+    /// Counts connections that are WebSockets.
+    pub websockets: Open,
     /// Whether each request is logged.
     pub access_log: bool,
 }
@@ -180,12 +187,17 @@ impl Gate {
                 note.identity = permit.identity().clone();
                 let passage =
                     forward::Passage { inbound: &inbound, claims: &claims, rule: decided.rule, permit: &permit };
-                self.pass(&passage, body, note).await
+                let response = self.pass(&passage, body, note).await?;
+                self.go_on(&inbound, decided.rule, response, note)
             }
             Err(refusal) if self.lets_by(&refusal) => {
                 note.observed(&refusal);
                 self.gather_rest(&inbound, &mut body).await?;
-                self.pass_observed(&inbound, body, note).await
+                let response = self.pass_observed(&inbound, body, note).await?;
+                match self.settings.policy.websocket(&inbound) {
+                    Some(rule) => self.go_on(&inbound, rule, response, note),
+                    None => Ok(response),
+                }
             }
             Err(refusal) => Err(refusal),
         }
@@ -203,6 +215,7 @@ impl Gate {
         body.limit_to(self.settings.max_body(decided.as_ref().ok().map(|decided| decided.rule)))?;
         let decided = decided?;
         note.rule = Some(decided.rule.name.clone());
+        upgrade::check(inbound, decided.rule)?;
         // A client that waits to be asked for its body (RFC 9110, 10.1.1) is asked once nothing else stands against its request.
         let waits = inbound.head.expects_continue();
         if !waits {

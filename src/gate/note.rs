@@ -14,6 +14,7 @@ use crate::request::reserved::Reserved;
 use crate::telemetry::{Outcome, Verdict};
 use crate::upstream::Interim;
 use crate::verify::Identity;
+use crate::websocket::takeover::Switch;
 
 /// Filled in as the walk goes.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub(super) struct Note {
     is_head: bool,
     /// Where interim replies go, about which nobody decides anything.
     pub(super) interim: Interim,
+    /// Where it is left who goes on with the connection.
+    pub(super) switch: Switch,
     pub(super) rule: Option<Arc<str>>,
     pub(super) identity: Identity,
     pub(super) upstream: Option<Duration>,
@@ -45,6 +48,7 @@ impl Note {
             accept_language: None,
             is_head: false,
             interim: arrived.interim.clone(),
+            switch: arrived.switch.clone(),
             rule: None,
             identity: Identity::default(),
             upstream: None,
