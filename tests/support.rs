@@ -14,3 +14,4 @@ pub mod process;
 pub mod redis;
 pub mod scripted;
 pub mod signing;
+pub mod websocket;

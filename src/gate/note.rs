@@ -31,6 +31,8 @@ pub(super) struct Note {
     /// Where it is left who goes on with the connection.
     pub(super) switch: Switch,
     pub(super) rule: Option<Arc<str>>,
+    /// Whether that rule is one for WebSockets.
+    pub(super) websocket: bool,
     pub(super) identity: Identity,
     pub(super) upstream: Option<Duration>,
     verdict: Verdict,
@@ -50,6 +52,7 @@ impl Note {
             interim: arrived.interim.clone(),
             switch: arrived.switch.clone(),
             rule: None,
+            websocket: false,
             identity: Identity::default(),
             upstream: None,
             verdict: Verdict::Forwarded,
