@@ -24,6 +24,8 @@ use crate::store::Store;
 use crate::telemetry::{Recorder, RuleLabel};
 use crate::upstream::{self, Interim, Upstream};
 use crate::verify::{self, Case, Excess, Permit, Verifier, signature};
+use crate::websocket::open::Open;
+use crate::websocket::takeover::Switch;
 
 pub mod cors;
 pub mod explain;
@@ -36,6 +38,7 @@ mod redact;
 mod replies;
 mod signed;
 mod unwinding;
+mod upgrade;
 
 use cors::PREFLIGHT;
 use note::Note;
@@ -52,6 +55,8 @@ pub struct Arrived {
     pub peer: Peer,
     /// Where interim replies go.
     pub interim: Interim,
+    /// Where it is left who goes on with a connection that switches protocols.
+    pub switch: Switch,
 }
 
 /// `mode`.
@@ -99,6 +104,8 @@ pub struct Settings {
     pub reply: reply::Settings,
     /// `cors`
     pub cors: Option<cors::Settings>,
+    /// Counts connections that are WebSockets.
+    pub websockets: Open,
     /// Whether each request is logged.
     pub access_log: bool,
 }
@@ -215,12 +222,17 @@ impl Gate {
                 note.identity = permit.identity().clone();
                 let passage =
                     forward::Passage { inbound: &inbound, claims: &claims, rule: decided.rule, permit: &permit };
-                self.pass(&passage, body, note).await
+                let response = self.pass(&passage, body, note).await?;
+                self.go_on(&inbound, (decided.rule, Some(&permit)), response, note)
             }
             Err(refusal) if self.lets_by(&refusal) => {
                 note.observed(&refusal);
                 self.gather_rest(&inbound, &mut body).await?;
-                self.pass_observed(&inbound, body, note).await
+                let response = self.pass_observed(&inbound, body, note).await?;
+                match self.settings.policy.websocket(&inbound) {
+                    Some((_, rule)) => self.go_on(&inbound, (rule, None), response, note),
+                    None => Ok(response),
+                }
             }
             Err(refusal) => Err(refusal),
         }
@@ -238,6 +250,8 @@ impl Gate {
         body.limit_to(self.settings.max_body(decided.as_ref().ok().map(|decided| decided.rule)))?;
         let decided = decided?;
         note.rule = Some(RuleLabel { name: Arc::clone(&decided.rule.name), number: decided.number });
+        note.websocket = decided.rule.websocket.is_some();
+        upgrade::check(inbound, decided.rule)?;
         // A client that waits to be asked for its body (RFC 9110, 10.1.1) is asked once nothing else stands against its request.
         let waits = inbound.head.expects_continue();
         if !waits {
@@ -280,7 +294,10 @@ impl Gate {
     }
 
     fn refuse(&self, refusal: Refusal, note: &mut Note) -> Response<Body> {
-        let response = self.settings.reply.refuse(&refusal, note.asked());
+        let mut response = self.settings.reply.refuse(&refusal, note.asked());
+        if note.websocket && refusal.reason == Reason::Malformed {
+            upgrade::tell_version(response.headers_mut());
+        }
         note.refused(refusal);
         response
     }

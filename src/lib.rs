@@ -35,6 +35,7 @@ pub mod login;
 
 pub mod reply;
 pub mod telemetry;
+pub mod websocket;
 
 pub mod gate;
 

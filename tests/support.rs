@@ -18,3 +18,4 @@ pub mod scrape;
 pub mod scripted;
 pub mod signing;
 pub mod tls;
+pub mod websocket;

@@ -118,6 +118,7 @@ fn rule() -> Rule {
         limit: None,
         max_body: None,
         response_timeout: None,
+        websocket: None,
     }
 }
 

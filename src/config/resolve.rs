@@ -15,6 +15,7 @@ use crate::policy::{self, Policy};
 use crate::request::address::TrustedProxies;
 use crate::request::body;
 use crate::request::target::Lenient;
+use crate::websocket::open::Open;
 use crate::{admin, gate, server, telemetry, verify};
 
 mod address;
@@ -34,6 +35,7 @@ mod store;
 mod tls;
 mod unbuilt;
 mod upstream;
+mod websocket;
 
 /// Everything, or nothing where a fault was told.
 pub(crate) fn settings(file: &File, faults: &mut Faults) -> Option<Settings> {
@@ -58,6 +60,7 @@ fn gate(file: &File, faults: &mut Faults) -> Option<gate::Settings> {
     let signatures = signature::settings(&file.signature, faults);
     let context = Context::of(file, signatures.unwrap_or_default());
     let rules = rules::all(&file.rules, &context, faults);
+    let websockets = websocket::all(&file.websocket, &context, faults);
     let default = rules::default(file.default, &context, faults);
     let credentials = reserved::credentials(file, faults);
     let reserved = reserved::names(file, faults);
@@ -75,13 +78,14 @@ fn gate(file: &File, faults: &mut Faults) -> Option<gate::Settings> {
         },
         reading: gate::Reading { lenient: lenient(file), reserved: reserved?, trusted: trusted?, limits: limits? },
         lost: login::any_of(&file.session.lost.0, "session.lost", faults)?,
-        policy: Policy { reader: reader?, rules: rules?, default: default? },
+        policy: Policy { reader: reader?, rules: rules?, websockets: websockets?, default: default? },
         credentials: credentials?,
         verify: verify?,
         upstream: upstream?,
         forward: forward?,
         reply: reply?,
         cors: cors?,
+        websockets: Open::default(),
         access_log: file.log.access,
     })
 }

@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, Response};
 
 use crate::credentials::Claims;
 use crate::gate::note::Note;
-use crate::gate::{Gate, Mode, is_public, location, replies};
+use crate::gate::{Gate, Mode, is_public, location, replies, upgrade};
 use crate::login::prepare::{self, Errand, Prepared};
 use crate::login::{self, Attempt, Desk, Pages, Watched, jar, judged};
 use crate::policy::csrf;
@@ -40,6 +40,8 @@ struct Load<'a> {
     rule: Option<&'a Rule>,
     /// What goes in place of the caller's own request.
     prepared: Option<&'a Prepared>,
+    /// The key, where it asks for a WebSocket and may.
+    websocket: Option<&'a [u8]>,
 }
 
 impl<'a> Load<'a> {
@@ -53,6 +55,7 @@ impl<'a> Load<'a> {
             plain_reply: true,
             rule: Some(passage.rule),
             prepared: None,
+            websocket: None,
         }
     }
 }
@@ -86,6 +89,7 @@ impl Gate {
             plain_reply: login.is_some() || self.looks_at_bodies(passage),
             rule: Some(passage.rule),
             prepared: prepared.as_ref(),
+            websocket: upgrade::key(passage.inbound, Some(passage.rule)),
         };
         let response = self.send(passage.inbound, body, &load, note).await?;
         let mut response = match login {
@@ -124,6 +128,7 @@ impl Gate {
             plain_reply: false,
             rule: None,
             prepared: None,
+            websocket: upgrade::key(inbound, self.settings.policy.websocket(inbound).map(|(_, rule)| rule)),
         };
         let response = self.send(inbound, body, &load, note).await?;
         Ok(self.finish(inbound, response.map(Body::Upstream), note))
@@ -152,6 +157,7 @@ impl Gate {
         let outgoing = Outgoing {
             head,
             is_head: method == "HEAD",
+            upgrade: load.websocket.is_some(),
             idempotent: matches!(method, "GET" | "HEAD" | "PUT" | "DELETE" | "OPTIONS"),
             body,
             response_timeout: load.rule.and_then(|rule| rule.response_timeout),
@@ -199,6 +205,7 @@ impl Gate {
             drop_authorization: load.drop_authorization,
             plain_reply: load.plain_reply,
             traceparent,
+            websocket: load.websocket,
         }
     }
 

@@ -15,6 +15,7 @@ use crate::request::reserved::Reserved;
 use crate::telemetry::{Ended, Login, Outcome, RuleLabel, Trace, Verdict};
 use crate::upstream::Interim;
 use crate::verify::Identity;
+use crate::websocket::takeover::Switch;
 
 /// Filled in as the walk goes.
 #[derive(Debug)]
@@ -32,7 +33,11 @@ pub(super) struct Note {
     pub(super) preflight: Option<Vec<u8>>,
     /// Where interim replies go, about which nobody decides anything.
     pub(super) interim: Interim,
+    /// Where it is left who goes on with the connection.
+    pub(super) switch: Switch,
     pub(super) rule: Option<RuleLabel>,
+    /// Whether that rule is one for WebSockets.
+    pub(super) websocket: bool,
     pub(super) login: Option<Login>,
     pub(super) ended: Vec<Ended>,
     pub(super) identity: Identity,
@@ -57,9 +62,11 @@ impl Note {
             asking: None,
             preflight: None,
             interim: arrived.interim.clone(),
+            switch: arrived.switch.clone(),
             rule: None,
             login: None,
             ended: Vec::new(),
+            websocket: false,
             identity: Identity::default(),
             upstream: None,
             upstream_after: None,

@@ -21,6 +21,7 @@ use crate::server::Worker;
 use crate::server::listener::Socket;
 use crate::shutdown::Phase;
 use crate::upstream::Interim;
+use crate::websocket::takeover::Switch;
 
 mod frame;
 mod hpack;
@@ -106,7 +107,8 @@ where
     let stream = frame::stream_of(request.uri().path()).unwrap_or_default();
     let head = streams.take(stream);
     // hyper knows no interim replies in HTTP/2.
-    let arrived = Arrived { head, body: request.into_body(), peer, interim: Interim::default() };
+    let arrived =
+        Arrived { head, body: request.into_body(), peer, interim: Interim::default(), switch: Switch::default() };
     let answer: Pin<Box<dyn Future<Output = Response<Body>> + Send>> = Box::pin((worker.handler)(arrived));
     async move {
         let answer = answer.await;

@@ -8,7 +8,6 @@ use crate::config::file::sections::{Session, WhenDown};
 
 /// Tells of every such key that asks for something.
 pub(super) fn tell(file: &File, faults: &mut Faults) {
-    faults.unbuilt("websocket", !file.websocket.is_empty());
     faults.unbuilt("store.when_down", file.store.when_down != WhenDown::Refuse);
     session(&file.session, faults);
     for (index, rule) in file.rules.iter().enumerate() {
