@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::config::{self, Loaded, Overrides};
+use crate::config::{self, Loaded, Overrides, Remark};
 
 pub mod check;
 pub mod client;
@@ -108,10 +108,13 @@ pub fn run() -> Result<(), Failure> {
 
 /// Loads a configuration, or says everything that is wrong with it.
 fn load(path: &Path, overrides: &Overrides) -> Result<Loaded, Failure> {
-    config::load(path, overrides).map_err(|faults| {
-        for fault in faults {
-            eprintln!("{fault}");
-        }
-        Failure::Said
-    })
+    config::load(path, overrides).map_err(said)
+}
+
+/// Says everything that is wrong with a configuration.
+fn said(faults: Vec<Remark>) -> Failure {
+    for fault in faults {
+        eprintln!("{fault}");
+    }
+    Failure::Said
 }

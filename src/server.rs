@@ -19,9 +19,10 @@ use tokio::sync::mpsc;
 use tokio::task::unconstrained;
 use tokio::time::{sleep, timeout};
 
-use crate::gate::{Arrived, Gate};
+use crate::gate::Arrived;
 use crate::reply::Body;
 use crate::request::address::Peer;
+use crate::request::Unreadable;
 use crate::request::head::Methods;
 use crate::server::listener::{Accepted, Acceptor, Socket};
 use crate::server::room::Place;
@@ -29,6 +30,7 @@ use crate::server::slot::Slot;
 use crate::server::wire::Wire;
 use crate::shutdown::{Phase, Shutdown};
 
+mod current;
 mod deadlines;
 mod framing;
 mod listener;
@@ -37,6 +39,7 @@ mod slot;
 mod synthetic;
 mod wire;
 
+pub use current::{Current, Serving};
 pub use listener::{Listen, Listener, SocketFile};
 pub use room::Room;
 
@@ -81,27 +84,14 @@ const OVERLOADED: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
 
 /// Accepts and serves on the current (single-threaded) runtime until `shutdown` says [`Phase::Draining`], then finishes what is
 /// under way until it says `Stopped`. One call per worker thread and listener.
-pub async fn serve(listener: Listener, gate: Arc<Gate>, settings: Arc<Settings>, shutdown: Shutdown) {
-    let handler = move |arrived| {
-        let gate = Arc::clone(&gate);
-        async move { gate.answer(arrived).await }
-    };
-    serve_with(listener, handler, settings, shutdown).await;
-}
-
-/// [`serve`] with any handler in place of the gate.
-pub async fn serve_with<H, F>(listener: Listener, handler: H, settings: Arc<Settings>, shutdown: Shutdown)
-where
-    H: Fn(Arrived) -> F + Send + Sync + 'static,
-    F: Future<Output = Response<Body>> + Send + 'static,
-{
+pub async fn serve(listener: Listener, current: Arc<Current>, shutdown: Shutdown) {
     let acceptor = match listener.into_acceptor() {
         Ok(acceptor) => acceptor,
         Err(error) => return tracing::error!(%error, "cannot accept connections"),
     };
     let (alive, mut all_gone) = mpsc::channel::<Infallible>(1);
     let overloaded = Room::for_connections(OVERLOADED_AT_ONCE);
-    let worker = Arc::new(Worker { handler, settings, shutdown, overloaded, alive });
+    let worker = Arc::new(Worker { current, shutdown, overloaded, alive });
     worker.accept_until_draining(&acceptor).await;
     worker.accept_the_waiting(&acceptor).await;
     drop(acceptor);
@@ -111,20 +101,15 @@ where
 }
 
 /// What the connections of one listener share.
-struct Worker<H> {
-    handler: H,
-    settings: Arc<Settings>,
+struct Worker {
+    current: Arc<Current>,
     shutdown: Shutdown,
     overloaded: Room,
     #[expect(dead_code, reason = "dropped with the last connection, which is how the listener's end learns of it")]
     alive: mpsc::Sender<Infallible>,
 }
 
-impl<H, F> Worker<H>
-where
-    H: Fn(Arrived) -> F + Send + Sync + 'static,
-    F: Future<Output = Response<Body>> + Send + 'static,
-{
+impl Worker {
     async fn accept_until_draining(self: &Arc<Self>, acceptor: &Acceptor) {
         let mut shutdown = self.shutdown.clone();
         let mut draining = pin!(shutdown.reached(Phase::Draining));
@@ -168,7 +153,7 @@ where
     }
 
     fn admit<IO: Socket>(self: &Arc<Self>, io: IO, peer: Peer) {
-        if let Some(place) = self.settings.connections.enter() {
+        if let Some(place) = self.current.serving().settings.connections.enter() {
             tokio::spawn(Arc::clone(self).serve_connection(io, peer, place));
         } else if let Some(place) = self.overloaded.enter() {
             tokio::spawn(turn_away(io, place));
@@ -194,7 +179,7 @@ where
     /// Answers one request after the other. Between them a connection is nothing but its socket: hyper comes and goes, and its
     /// buffers with it, of which thousands of idle connections would hold the most of all memory.
     async fn speak<IO: Socket>(&self, io: IO, slot: &Slot, peer: Peer) {
-        let mut wire = Wire::new(io, slot.clone(), Arc::clone(&self.settings));
+        let mut wire = Wire::new(io, slot.clone(), Arc::clone(&self.current));
         while wire.starts().await {
             let service = service_fn(|request: Request<Incoming>| self.answer(slot, request, peer));
             let mut http = Some(Box::new(protocol().serve_connection(TokioIo::new(wire), service)));
@@ -228,16 +213,11 @@ where
         let _ = wire.shutdown().await;
     }
 
-    /// Boxed, so that a connection between requests does not keep the room that answering one takes.
+    /// By what was in force when the head had come, whatever has been taken up since.
     fn answer(&self, slot: &Slot, request: Request<Incoming>, peer: Peer) -> Answer {
         let interim = slot.open_interim();
-        let arrived = Arrived { head: slot.take(), body: request.into_body(), peer, interim: interim.clone() };
-        let answer = (self.handler)(arrived);
-        Box::pin(async move {
-            let answer = answer.await;
-            interim.close();
-            Ok(answer)
-        })
+        let (head, serving) = slot.take().unwrap_or_else(|| (Err(Unreadable::Gone), self.current.take()));
+        serving.answer(Arrived { head, body: request.into_body(), peer, interim })
     }
 }
 
@@ -249,6 +229,7 @@ enum End {
     Closed,
 }
 
+/// Boxed, so that a connection between requests does not keep the room that answering one takes.
 type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
 /// How hyper speaks. No time-outs: those are the wire's. No `pipeline_flush`: with it hyper gathers bodies without bound

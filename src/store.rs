@@ -64,7 +64,7 @@ pub enum Key {
 }
 
 /// Which engine, and where.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Location {
     /// `memory:`
     Memory,
@@ -211,6 +211,15 @@ impl Store {
             Engine::Redis(redis) => Engine::Redis(redis.attach()),
         };
         Self { engine, codec: Arc::clone(&self.codec), clock: self.clock.clone(), local: Arc::clone(&self.local) }
+    }
+
+    /// Goes by other keys from now on, at every handle. What an embedded store holds is sealed anew; in Redis, sessions pass with
+    /// time, and clients are for [`Store::renew_clients`].
+    pub fn renew_keys(&self, keys: &[Key]) {
+        self.codec.renew(keys);
+        if let Engine::Embedded(embedded) = &self.engine {
+            embedded.rewrite();
+        }
     }
 
     /// The keyed hash that a token's session is written under.
