@@ -2,7 +2,7 @@
 //! the socket and hyper and reads every head strictly before hyper sees it.
 
 use std::convert::Infallible;
-use std::future::{poll_fn, ready};
+use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -68,6 +68,8 @@ pub struct Settings {
 const MAX_BUFFER: usize = 32 * 1024;
 /// How long accepting pauses when the process has no file descriptor left; some connection will end meanwhile.
 const OUT_OF_FILES_PAUSE: Duration = Duration::from_millis(50);
+/// How long a listening socket that lets nobody in any more stays, for connections whose handshake has begun.
+const SETTLE: Duration = Duration::from_millis(100);
 /// How long a connection beyond the limit is kept to take its answer.
 const OVERLOADED_WAIT: Duration = Duration::from_secs(1);
 /// How many of those are kept at once; further ones are closed without an answer.
@@ -126,15 +128,15 @@ impl Worker {
         }
     }
 
-    /// Takes what the kernel has accepted already: it would be reset when the listening socket closes.
+    /// Takes what the kernel has accepted already, and what it is about to: it would be reset when the listening socket closes.
     async fn accept_the_waiting(self: &Arc<Self>, acceptor: &Acceptor) {
-        // The runtime learns of them only when it gets to look.
-        tokio::task::yield_now().await;
+        acceptor.close_the_door();
+        let mut settled = pin!(sleep(SETTLE));
         for _ in 0..listener::BACKLOG {
             let accepted = tokio::select! {
                 biased;
                 accepted = unconstrained(acceptor.accept()) => accepted,
-                () = ready(()) => return,
+                () = &mut settled => return,
             };
             if self.take_in(accepted).is_err() {
                 return;
