@@ -14,10 +14,13 @@ use std::time::Duration;
 use crate::config::faults::Faults;
 use crate::config::yaml::{Node, Value};
 
+pub use preset::Preset;
+
 mod environment;
 mod faults;
 mod file;
 pub mod outline;
+mod preset;
 mod reader;
 mod refusal;
 mod resolve;
@@ -94,6 +97,8 @@ pub struct Loaded {
     pub warnings: Vec<Remark>,
     /// What it consists of, to tell what another one changes.
     pub outline: Outline,
+    /// What `framework` brought.
+    pub preset: Option<Preset>,
 }
 
 /// What came of reading a file.
@@ -159,6 +164,7 @@ fn assemble(
     override_with(&mut root, overrides, |_| Node::empty_map(0));
     environment::substitute(&mut root, "", environment, &mut problems);
     override_with(&mut root, overrides, |text| Node::scalar(0, text));
+    let preset = preset::apply(&mut root);
     let file: Option<file::File> = reader::read(&mut root, &mut problems);
     let mut faults = Faults::new(name, &root, problems);
     let settings = file.and_then(|file| {
@@ -169,7 +175,7 @@ fn assemble(
     named.extend(faults.take_named());
     let outline = Outline::of(name, &root, named);
     match (faults.finish(), settings) {
-        ((faults, warnings), Some(settings)) if faults.is_empty() => Ok(Loaded { settings, warnings, outline }),
+        ((faults, warnings), Some(settings)) if faults.is_empty() => Ok(Loaded { settings, warnings, outline, preset }),
         ((faults, _), _) => Err(faults),
     }
 }
