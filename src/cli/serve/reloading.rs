@@ -94,7 +94,7 @@ impl Reloader {
     }
 
     fn take_up(&mut self, running: &mut Running, loaded: Loaded) -> Result<Taken, Vec<Remark>> {
-        let Loaded { settings, warnings, outline } = loaded;
+        let Loaded { settings, warnings, outline, .. } = loaded;
         let changed = outline.changed_since(&self.outline);
         let log = settings.log.clone();
         if !changed.is_empty() {
