@@ -21,8 +21,8 @@ use tokio::time::{sleep, timeout};
 
 use crate::gate::Arrived;
 use crate::reply::Body;
-use crate::request::address::Peer;
 use crate::request::Unreadable;
+use crate::request::address::Peer;
 use crate::request::head::Methods;
 use crate::server::listener::{Accepted, Acceptor, Socket};
 use crate::server::room::Place;

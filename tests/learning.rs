@@ -74,7 +74,8 @@ fn rules_are_proposed_by_frequency_with_the_methods_and_credentials_that_were_se
 fn nothing_looser_is_proposed_than_asked() {
     let requirements = |arguments: &[&str]| -> Vec<String> {
         let rules = learnt(CONFIG, LOG, arguments);
-        let requirement = |rule: &str| rule.rsplit("require: ").next().map(|rest| rest.trim_end_matches('}').to_owned());
+        let requirement =
+            |rule: &str| rule.rsplit("require: ").next().map(|rest| rest.trim_end_matches('}').to_owned());
         proposed(&rules).into_iter().filter_map(requirement).collect()
     };
     assert_eq!(requirements(&["--least", "user"]), ["user", "user", "user"]);
@@ -86,7 +87,8 @@ fn nothing_looser_is_proposed_than_asked() {
 
 #[test]
 fn what_the_rules_decide_already_is_not_proposed_again() {
-    let config = format!("{CONFIG}rules: [{{endpoint: user, require: user}}, {{path: \"/static/**\", require: public}}]\n");
+    let config =
+        format!("{CONFIG}rules: [{{endpoint: user, require: user}}, {{path: \"/static/**\", require: public}}]\n");
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("c.yaml"), config).unwrap();
     fs::write(directory.path().join("access.log"), LOG).unwrap();
@@ -116,7 +118,7 @@ fn every_configuration_of_the_guide_is_accepted_without_a_warning() {
     for block in blocks {
         fs::write(directory.path().join("c.yaml"), block).unwrap();
         let checked = run(&["check", "-c", "c.yaml", "--json"], directory.path());
-        assert_eq!(String::from_utf8(checked.stdout).unwrap().trim(), "[]", "{block}");
         assert!(checked.status.success(), "{checked:?}\nof\n{block}");
+        assert_eq!(String::from_utf8(checked.stdout).unwrap().trim(), "[]", "{block}");
     }
 }

@@ -89,7 +89,9 @@ impl Problem {
 
     /// 404, for a path that means nothing.
     pub(super) fn no_such_path() -> Self {
-        Self::not_found("there is nothing here; try /healthz, /readyz, /api/v1/clients, /api/v1/users/{id}/sessions, /api/v1/reload")
+        Self::not_found(
+            "there is nothing here; try /healthz, /readyz, /api/v1/clients, /api/v1/users/{id}/sessions, /api/v1/reload",
+        )
     }
 
     /// 405

@@ -29,7 +29,8 @@ pub(super) fn differences(server: &server::Settings, rest: &Rest, new: &Settings
     let differing = cases.into_iter().filter(|(_, differs)| *differs);
     let mut bound: Vec<Bound> = differing.map(|(key, _)| needs_restart(key)).collect();
     if are_strangers(&store.0.keys, &store.1.keys) {
-        let what = "shares no key with the ones in force, so that every session would end: write [NEW, OLD], or restart";
+        let what =
+            "shares no key with the ones in force, so that every session would end: write [NEW, OLD], or restart";
         bound.push(Bound { key: "store.key", what: what.to_owned() });
     }
     bound

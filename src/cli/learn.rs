@@ -117,8 +117,8 @@ fn look(settings: &Settings, text: &[u8]) -> What {
 
 /// Kinds of files that no PHP stands behind.
 const FILES: [&str; 16] = [
-    ".css", ".js", ".map", ".png", ".jpg", ".jpeg", ".gif", ".svg", ".ico", ".webp", ".woff", ".woff2", ".ttf", ".mp4", ".pdf",
-    ".txt",
+    ".css", ".js", ".map", ".png", ".jpg", ".jpeg", ".gif", ".svg", ".ico", ".webp", ".woff", ".woff2", ".ttf", ".mp4",
+    ".pdf", ".txt",
 ];
 
 fn is_file(path: &[u8]) -> bool {

@@ -19,8 +19,13 @@ pub(crate) struct Faults {
 impl Faults {
     /// With what reading the file found.
     pub(crate) fn new(file: &Path, root: &Node, problems: Vec<Problem>) -> Self {
-        let mut faults =
-            Self { file: file.to_owned(), named: Vec::new(), places: Places::of(root), faults: Vec::new(), warnings: Vec::new() };
+        let mut faults = Self {
+            file: file.to_owned(),
+            named: Vec::new(),
+            places: Places::of(root),
+            faults: Vec::new(),
+            warnings: Vec::new(),
+        };
         faults.faults = problems
             .into_iter()
             .map(|problem| Remark { file: file.to_owned(), line: problem.line, key: problem.key, what: problem.what })

@@ -94,7 +94,10 @@ impl Seen {
     }
 
     fn head(&self) -> String {
-        let mut text = format!("# Proposed by `ticketgate learn` from {}. Read it before you use it:\n", count(self.lines, "line"));
+        let mut text = format!(
+            "# Proposed by `ticketgate learn` from {}. Read it before you use it:\n",
+            count(self.lines, "line")
+        );
         text += "# a log does not know what should have been refused. Logins need `login:`, logouts `logout:`.\n";
         for (number, what) in [
             (self.decided, "decided by the rules there are"),
@@ -127,7 +130,9 @@ impl Endpoint {
         let require = if (seen, least) == (Least::UserOnly, Least::Client) { Least::User } else { seen.max(least) };
         let (methods, spelled) = (self.methods.iter().cloned().collect::<Vec<_>>().join(", "), self.spelled());
         let mut note = format!("{}: {methods}", count(self.times, "request"));
-        for (number, what) in [(self.with_both, "client and user"), (self.with_client, "client"), (self.with_user, "user")] {
+        for (number, what) in
+            [(self.with_both, "client and user"), (self.with_client, "client"), (self.with_user, "user")]
+        {
             if number > 0 {
                 note += &format!("; {number} with {what}");
                 break;
@@ -146,7 +151,10 @@ impl Endpoint {
 }
 
 fn folder_rule(folder: &str, times: u64) -> String {
-    format!("  # {} for files\n  - {{path: \"/{folder}/**\", methods: [GET, HEAD], require: public}}\n", count(times, "request"))
+    format!(
+        "  # {} for files\n  - {{path: \"/{folder}/**\", methods: [GET, HEAD], require: public}}\n",
+        count(times, "request")
+    )
 }
 
 fn count(number: u64, what: &str) -> String {
