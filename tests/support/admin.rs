@@ -93,6 +93,7 @@ impl Admin {
             file_clients: vec![Arc::new(file_client())],
             clock: clock.clone(),
             shutdown: shutdown.clone(),
+            reload: ticketgate::reload::channel(clock.now()).0,
         };
         let admin = Arc::new(admin::Admin::new(parts));
         let serve = async move { admin::serve(listener, admin, shutdown).await.expect("served") };
