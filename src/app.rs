@@ -105,7 +105,8 @@ impl Running {
     }
 
     /// Not ready from now on; after `drain_delay` accepts nothing new, finishes what is under way within `timeouts.drain`.
-    pub async fn drain(self) {
+    pub async fn drain(mut self) {
+        self.asks.close();
         let (delay, patience) = self.force.drain();
         self.trigger.announce(Phase::Leaving);
         sleep(delay).await;

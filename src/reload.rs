@@ -82,6 +82,12 @@ impl Asks {
         }
     }
 
+    /// Whoever asks from now on is told that nobody reloads, and so is whoever waits.
+    pub fn close(&mut self) {
+        self.asks.close();
+        while self.asks.try_recv().is_ok() {}
+    }
+
     /// Notes how a reload went.
     pub fn note(&self, now: Timestamp, outcome: &Result<Taken, Kept>) {
         let mut state = locked(&self.state);
@@ -121,7 +127,7 @@ mod tests {
         assert_eq!(reload.state(), State { since: Timestamp::from_secs(1), faults: vec!["f:1: x".to_owned()] });
         asks.note(Timestamp::from_secs(3), &Ok(Taken::default()));
         assert_eq!(reload.state(), State { since: Timestamp::from_secs(3), faults: Vec::new() });
-        drop(asks);
-        assert_eq!(reload.ask().await, None);
+        let (told, ()) = tokio::join!(reload.ask(), async { asks.close() });
+        assert_eq!((told, reload.ask().await), (None, None));
     }
 }

@@ -118,11 +118,13 @@ mod tests {
             self.watch.look(self.now)
         }
 
-        /// Whether a change was noticed, once and after its rest.
+        /// Whether a change was noticed, once and after its rest, which begins now or with the next look.
         fn notices(&mut self, rest: Duration) -> bool {
-            let early = self.look_after(EVERY) || self.look_after(rest - EVERY);
-            let noticed = self.look_after(EVERY);
-            !early && noticed && !self.look_after(LONG_REST)
+            let mut after = EVERY;
+            while !self.look_after(EVERY) && after < 2 * LONG_REST {
+                after += EVERY;
+            }
+            (after == rest || after == rest + EVERY) && !self.look_after(LONG_REST)
         }
     }
 

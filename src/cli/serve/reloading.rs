@@ -115,6 +115,8 @@ impl Why {
             Self::Operator(_) => "an operator asked",
         };
         match outcome {
+            // They count as changed once at the start.
+            Ok(taken) if taken.changed.is_empty() && matches!(self, Self::Change) => {}
             Ok(taken) if taken.changed.is_empty() => tracing::info!(why, "the configuration says what it said before"),
             Ok(taken) => {
                 tracing::info!(why, changed = taken.changed.join(", "), "the configuration was taken up");
