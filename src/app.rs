@@ -19,7 +19,7 @@ use crate::reload::{self, Asks};
 use crate::server::Listener;
 use crate::shutdown::{self, Phase, Trigger};
 use crate::store::Store;
-use crate::telemetry::AccessLog;
+use crate::telemetry::{AccessLog, Telemetry};
 
 mod force;
 mod standing;
@@ -35,6 +35,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// How long a thread that was told to stop may take. One that hangs in the operating system is left behind.
 const STOPPING: Duration = Duration::from_secs(2);
 
+/// How long the end waits for whoever collects traces.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
 /// A running gate. Dropped, it stops at once.
 #[derive(Debug)]
 pub struct Running {
@@ -47,6 +50,7 @@ pub struct Running {
     trigger: Trigger,
     threads: Vec<JoinHandle<()>>,
     force: Force,
+    telemetry: Telemetry,
 }
 
 /// How a gate runs, besides its settings.
@@ -74,12 +78,13 @@ pub async fn start(settings: Settings, manner: Manner) -> anyhow::Result<Running
     let admin_listener = Listener::bind(&settings.admin.listen).context("the admin listener")?;
     let Manner { clock, log, workers } = manner;
     let store = Store::open(&settings.store, clock.clone()).await?;
+    let telemetry = Telemetry::new(log, clock.now()).exporting(settings.log.traces.clone());
     let (trigger, shutdown) = shutdown::channel();
-    let (reload, asks) = reload::channel(clock.now());
+    let (reload, asks) = reload::channel();
     let addresses = listeners.iter().map(Listener::address).collect();
     let admin_address = admin_listener.address();
 
-    let handles = Handles { store, clock, log, shutdown: shutdown.clone(), reload };
+    let handles = Handles { store, clock, telemetry: telemetry.clone(), shutdown: shutdown.clone(), reload };
     let force = Force::begin(settings, handles, workers.max(1));
     let listeners = Arc::new(listeners);
     let mut threads = Vec::new();
@@ -94,7 +99,7 @@ pub async fn start(settings: Settings, manner: Manner) -> anyhow::Result<Running
         }
     };
     threads.push(spawn("admin".to_owned(), serve_admin)?);
-    Ok(Running { addresses, admin: admin_address, asks, trigger, threads, force })
+    Ok(Running { addresses, admin: admin_address, asks, trigger, threads, force, telemetry })
 }
 
 impl Running {
@@ -102,6 +107,11 @@ impl Running {
     /// began with. Where anything in it needs a restart, nothing changes, and all that does is told.
     pub fn take_up(&mut self, settings: Settings) -> Result<(), Vec<Bound>> {
         self.force.take_up(settings)
+    }
+
+    /// Where what happens is told.
+    pub const fn telemetry(&self) -> &Telemetry {
+        &self.telemetry
     }
 
     /// Not ready from now on; after `drain_delay` accepts nothing new, finishes what is under way within `timeouts.drain`.
@@ -113,6 +123,7 @@ impl Running {
         self.trigger.announce(Phase::Draining);
         // The admin thread, the last one, answers until the very end.
         ended(self.threads.split_last().map_or(&[], |(_, workers)| workers), patience).await;
+        self.telemetry.flush(LAST_WORDS).await;
         self.trigger.announce(Phase::Stopped);
         ended(&self.threads, STOPPING).await;
     }

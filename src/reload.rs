@@ -1,10 +1,6 @@
 //! Taking up a changed configuration: who asks for it, and what became of it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
 use tokio::sync::{mpsc, oneshot};
-
-use crate::clock::Timestamp;
 
 /// Asks that may wait; more are a mistake.
 const WAITING: usize = 16;
@@ -25,58 +21,37 @@ pub struct Kept {
     pub faults: Vec<String>,
 }
 
-/// How the last reload went.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct State {
-    /// When the configuration in force was taken up.
-    pub since: Timestamp,
-    /// What stands in the way of the one that was to follow it; empty while all is well.
-    pub faults: Vec<String>,
-}
-
-/// The side that asks, and that can tell how it went. Cloning is shallow.
+/// The side that asks. Cloning is shallow.
 #[derive(Clone, Debug)]
-pub struct Reload {
-    asks: mpsc::Sender<Ask>,
-    state: Arc<Mutex<State>>,
-}
+pub struct Reload(mpsc::Sender<Ask>);
 
 /// The side that reloads.
 #[derive(Debug)]
-pub struct Asks {
-    asks: mpsc::Receiver<Ask>,
-    state: Arc<Mutex<State>>,
-}
+pub struct Asks(mpsc::Receiver<Ask>);
 
 /// Somebody who waits to be told.
 #[derive(Debug)]
 pub struct Ask(oneshot::Sender<Result<Taken, Kept>>);
 
-/// A connected pair; the configuration in force was taken up `since` then.
-pub fn channel(since: Timestamp) -> (Reload, Asks) {
+/// A connected pair.
+pub fn channel() -> (Reload, Asks) {
     let (sender, receiver) = mpsc::channel(WAITING);
-    let state = Arc::new(Mutex::new(State { since, faults: Vec::new() }));
-    (Reload { asks: sender, state: Arc::clone(&state) }, Asks { asks: receiver, state })
+    (Reload(sender), Asks(receiver))
 }
 
 impl Reload {
     /// Asks for it and waits. `None` where nobody reloads: the gate is ending, or has no file.
     pub async fn ask(&self) -> Option<Result<Taken, Kept>> {
         let (told, wait) = oneshot::channel();
-        self.asks.send(Ask(told)).await.ok()?;
+        self.0.send(Ask(told)).await.ok()?;
         wait.await.ok()
-    }
-
-    /// How the last one went.
-    pub fn state(&self) -> State {
-        locked(&self.state).clone()
     }
 }
 
 impl Asks {
     /// The next who asks; never where nobody can any more.
     pub async fn next(&mut self) -> Ask {
-        match self.asks.recv().await {
+        match self.0.recv().await {
             Some(ask) => ask,
             None => std::future::pending().await,
         }
@@ -84,17 +59,8 @@ impl Asks {
 
     /// Whoever asks from now on is told that nobody reloads, and so is whoever waits.
     pub fn close(&mut self) {
-        self.asks.close();
-        while self.asks.try_recv().is_ok() {}
-    }
-
-    /// Notes how a reload went.
-    pub fn note(&self, now: Timestamp, outcome: &Result<Taken, Kept>) {
-        let mut state = locked(&self.state);
-        match outcome {
-            Ok(_) => *state = State { since: now, faults: Vec::new() },
-            Err(kept) => state.faults.clone_from(&kept.faults),
-        }
+        self.0.close();
+        while self.0.try_recv().is_ok() {}
     }
 }
 
@@ -106,27 +72,16 @@ impl Ask {
     }
 }
 
-fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn who_asks_is_told_and_the_state_follows() {
-        let (reload, mut asks) = channel(Timestamp::from_secs(1));
+    async fn who_asks_is_told_once_somebody_reloads_and_until_nobody_does() {
+        let (reload, mut asks) = channel();
         let kept = Err(Kept { faults: vec!["f:1: x".to_owned()] });
-        let (told, ()) = tokio::join!(reload.ask(), async {
-            let ask = asks.next().await;
-            asks.note(Timestamp::from_secs(2), &kept);
-            ask.tell(kept.clone());
-        });
+        let (told, ()) = tokio::join!(reload.ask(), async { asks.next().await.tell(kept.clone()) });
         assert_eq!(told, Some(kept));
-        assert_eq!(reload.state(), State { since: Timestamp::from_secs(1), faults: vec!["f:1: x".to_owned()] });
-        asks.note(Timestamp::from_secs(3), &Ok(Taken::default()));
-        assert_eq!(reload.state(), State { since: Timestamp::from_secs(3), faults: Vec::new() });
         let (told, ()) = tokio::join!(reload.ask(), async { asks.close() });
         assert_eq!((told, reload.ask().await), (None, None));
     }

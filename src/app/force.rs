@@ -12,7 +12,7 @@ use crate::reload::Reload;
 use crate::server;
 use crate::shutdown::Shutdown;
 use crate::store::{self, Store};
-use crate::telemetry::{self, AccessLog};
+use crate::telemetry::{self, AccessLog, Telemetry};
 use crate::upstream::Upstream;
 
 /// Rest before clients are sealed anew once more, after the store failed.
@@ -23,7 +23,7 @@ const RENEW_AGAIN: Duration = Duration::from_secs(5);
 pub(super) struct Handles {
     pub(super) store: Store,
     pub(super) clock: Clock,
-    pub(super) log: AccessLog,
+    pub(super) telemetry: Telemetry,
     pub(super) shutdown: Shutdown,
     pub(super) reload: Reload,
 }
@@ -45,6 +45,7 @@ pub(super) struct Rest {
     pub(super) store: store::Settings,
     pub(super) log: telemetry::Settings,
     drain_delay: Duration,
+    shown: serde_json::Value,
 }
 
 impl Force {
@@ -69,7 +70,7 @@ impl Force {
             self.handles.store.renew_keys(&settings.store.keys);
         }
         if settings.log.access != self.rest.log.access {
-            self.handles.log = AccessLog::of(&settings.log);
+            self.handles.telemetry = self.handles.telemetry.with_log(AccessLog::of(&settings.log));
         }
         let upstream = self.made.upstream.renewed(&settings.gate.upstream);
         let room = self.made.server.connections.with_limit_of(&settings.server.connections);
@@ -106,10 +107,10 @@ impl Force {
 }
 
 fn split(settings: Settings, upstream: Upstream, handles: &Handles) -> (Made, Rest) {
-    let Settings { gate, server, store, admin, log, drain_delay } = settings;
+    let Settings { gate, server, store, admin, log, drain_delay, shown } = settings;
     let (gate, server) = (Arc::new(gate), Arc::new(server));
-    let made = Made { gate, server, upstream, clock: handles.clock.clone(), log: handles.log.clone() };
-    (made, Rest { admin, store, log, drain_delay })
+    let (clock, telemetry) = (handles.clock.clone(), handles.telemetry.clone());
+    (Made { gate, server, upstream, clock, telemetry }, Rest { admin, store, log, drain_delay, shown })
 }
 
 fn admin_parts(handles: &Handles, made: &Made, rest: &Rest) -> admin::Parts {
@@ -120,6 +121,9 @@ fn admin_parts(handles: &Handles, made: &Made, rest: &Rest) -> admin::Parts {
         session: made.gate.verify.session,
         holds_cookies: made.gate.policy.holds_cookies(),
         file_clients: made.gate.verify.clients.clone(),
+        config: rest.shown.clone(),
+        telemetry: handles.telemetry.clone(),
+        connections: made.server.connections.clone(),
         clock: handles.clock.clone(),
         shutdown: handles.shutdown.clone(),
         reload: handles.reload.clone(),

@@ -9,7 +9,7 @@ use crate::gate::{self, Gate};
 use crate::server::{self, Current, Listener, Serving};
 use crate::shutdown::Shutdown;
 use crate::store::Store;
-use crate::telemetry::AccessLog;
+use crate::telemetry::Telemetry;
 use crate::upstream::Upstream;
 
 /// A worker's handles.
@@ -27,13 +27,14 @@ pub(super) struct Made {
     pub(super) server: Arc<server::Settings>,
     pub(super) upstream: Upstream,
     pub(super) clock: Clock,
-    pub(super) log: AccessLog,
+    pub(super) telemetry: Telemetry,
 }
 
 impl Made {
     fn serving(&self, store: &Store, upstream: &Upstream) -> Serving {
-        let (clock, log) = (self.clock.clone(), self.log.clone());
-        let gate = Arc::new(Gate::new(self.gate.clone(), store.clone(), upstream.clone(), clock, log));
+        let recorder = self.telemetry.recorder(self.gate.policy.labels());
+        let gate = Gate::new(self.gate.clone(), store.clone(), upstream.clone(), self.clock.clone(), recorder);
+        let gate = Arc::new(gate);
         Serving::new(self.server.clone(), move |arrived| {
             let gate = Arc::clone(&gate);
             async move { gate.answer(arrived).await }

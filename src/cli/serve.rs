@@ -41,6 +41,7 @@ pub fn run(args: ServeArgs) -> Result<(), Failure> {
         eprintln!("{warning} (warning)");
     }
     let level = telemetry::init(&loaded.settings.log);
+    telemetry::panics::watch();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let source = Source { path: args.config, overrides, files, level };
     let ended = runtime.block_on(serve(loaded, source));

@@ -9,9 +9,11 @@ use tokio::time::Instant;
 
 use crate::clock::{Clock, Timestamp};
 use crate::ids::{SessionId, TokenHash, UserId};
+use crate::measure::Share;
 use crate::secret::Secret;
 
 use super::codec::Codec;
+use super::meter::{Meter, Op};
 use super::record::{Ending, HeldCookie};
 use super::{Fault, Found, Live, Question, Records, TOMBSTONE_LIFE};
 
@@ -41,20 +43,28 @@ pub struct Redis {
     codec: Arc<Codec>,
     clock: Clock,
     extensions: Arc<Extensions>,
+    meter: Arc<Share<Meter>>,
 }
 
 impl Redis {
-    pub(super) fn new(url: &Secret, codec: Arc<Codec>, clock: Clock, timeout: Duration) -> Result<Self, Fault> {
-        Ok(Self { link: Link::new(url, timeout)?, codec, clock, extensions: Arc::default() })
+    pub(super) fn new(
+        url: &Secret,
+        codec: Arc<Codec>,
+        clock: Clock,
+        timeout: Duration,
+        meter: Arc<Share<Meter>>,
+    ) -> Result<Self, Fault> {
+        Ok(Self { link: Link::new(url, timeout)?, codec, clock, extensions: Arc::default(), meter })
     }
 
     /// The same store over a connection of its own.
-    pub(super) fn attach(&self) -> Self {
+    pub(super) fn attach(&self, meter: Arc<Share<Meter>>) -> Self {
         Self {
             link: self.link.another(),
             codec: Arc::clone(&self.codec),
             clock: self.clock.clone(),
             extensions: Arc::default(),
+            meter,
         }
     }
 
@@ -126,7 +136,7 @@ impl Redis {
 
     async fn send_extensions(&self) {
         tokio::time::sleep(extensions::GATHER).await;
-        while self.flush().await.is_err() {
+        while self.meter.time(Op::Extend, self.flush()).await.is_err() {
             tokio::time::sleep(extensions::RETRY).await;
         }
     }

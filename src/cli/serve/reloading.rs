@@ -32,6 +32,8 @@ pub(super) struct Reloader {
     /// Of what is in force.
     outline: Outline,
     watch: Option<Watch>,
+    /// The file has faults.
+    failing: bool,
     clock: Clock,
 }
 
@@ -45,7 +47,7 @@ enum Why {
 impl Reloader {
     pub(super) fn new(source: Source, outline: Outline, clock: Clock) -> Self {
         let watch = Some(Watch::new(source.files.clone(), Instant::now()));
-        Self { source, outline, watch, clock }
+        Self { source, outline, watch, failing: false, clock }
     }
 
     /// Goes on until it is dropped, which a signal to end does at any moment.
@@ -58,11 +60,21 @@ impl Reloader {
             };
             let outcome = self.reload(running).await;
             why.tell(&outcome);
-            running.asks.note(self.clock.now(), &outcome);
+            self.note(running, &why, &outcome);
             if let Why::Operator(ask) = why {
                 ask.tell(outcome);
             }
         }
+    }
+
+    /// For metrics and listeners; not where nothing was to be done.
+    fn note(&mut self, running: &Running, why: &Why, outcome: &Result<Taken, Kept>) {
+        let faults = outcome.as_ref().err().map(|kept| kept.faults.as_slice()).unwrap_or_default();
+        let idle = outcome.as_ref().is_ok_and(|taken| taken.changed.is_empty()) && matches!(why, Why::Change);
+        if !idle || self.failing {
+            running.telemetry().reloaded(self.clock.now(), faults);
+        }
+        self.failing = !faults.is_empty();
     }
 
     /// Waits until the files have changed. They are looked at apart: a network file system that hangs must hold up nothing else.
