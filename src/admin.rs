@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method, Request};
@@ -21,6 +22,7 @@ use tokio::time::{sleep, timeout};
 use crate::admin::answer::{Problem, Response};
 use crate::admin::health::Readiness;
 use crate::clock::Clock;
+use crate::reload::Reload;
 use crate::secret::{Secret, same};
 use crate::server::{Listen, Listener, Room, SocketFile};
 use crate::shutdown::{Phase, Shutdown};
@@ -36,6 +38,7 @@ mod events;
 mod health;
 mod metrics;
 mod path;
+mod reload;
 mod sessions;
 
 /// Largest body that the API takes, in bytes.
@@ -84,19 +87,26 @@ pub struct Parts {
     pub clock: Clock,
     /// How far the ending has come.
     pub shutdown: Shutdown,
+    /// Takes up a changed configuration.
+    pub reload: Reload,
 }
 
 /// Answers operators and probes.
 #[derive(Debug)]
 pub struct Admin {
-    parts: Parts,
+    parts: ArcSwap<Parts>,
     readiness: Readiness,
 }
 
 impl Admin {
     /// Of those parts.
     pub fn new(parts: Parts) -> Self {
-        Self { parts, readiness: Readiness::default() }
+        Self { parts: ArcSwap::from_pointee(parts), readiness: Readiness::default() }
+    }
+
+    /// Works on other parts from now on.
+    pub fn renew(&self, parts: Parts) {
+        self.parts.store(Arc::new(parts));
     }
 
     async fn answer(&self, request: Request<Incoming>) -> http::Response<Either<Full<Bytes>, events::Stream>> {
@@ -111,30 +121,32 @@ impl Admin {
     }
 
     fn listen(&self, headers: &HeaderMap) -> Result<http::Response<events::Stream>, Problem> {
-        self.authorise(headers)?;
-        events::stream(&self.parts)
+        let parts = &*self.parts.load_full();
+        Self::authorise(parts, headers)?;
+        events::stream(parts)
     }
 
     async fn route(&self, request: Request<Incoming>) -> Result<Response, Problem> {
         let (head, body) = request.into_parts();
+        let parts = &*self.parts.load_full();
         match head.uri.path() {
             "/healthz" => only_get(&head.method).map(|()| health::alive()),
             "/readyz" => {
                 only_get(&head.method)?;
-                Ok(self.readiness.answer(&self.parts).await)
+                Ok(self.readiness.answer(parts).await)
             }
-            "/metrics" => only_get(&head.method).map(|()| metrics::page(&self.parts)),
+            "/metrics" => only_get(&head.method).map(|()| metrics::page(parts)),
             path => {
                 let rest = path.strip_prefix("/api/v1/").ok_or_else(Problem::no_such_path)?;
-                self.authorise(&head.headers)?;
+                Self::authorise(parts, &head.headers)?;
                 let segments = path::segments(rest)?;
-                self.api(&head.method, &segments, read(body).await?).await
+                Self::api(parts, &head.method, &segments, read(body).await?).await
             }
         }
     }
 
-    fn authorise(&self, headers: &HeaderMap) -> Result<(), Problem> {
-        let tokens = &self.parts.tokens;
+    fn authorise(parts: &Parts, headers: &HeaderMap) -> Result<(), Problem> {
+        let tokens = &parts.tokens;
         if tokens.is_empty() {
             return Err(Problem::not_found("the API is off: set `admin.token` in the configuration to use it"));
         }
@@ -144,8 +156,7 @@ impl Admin {
         if given.is_some_and(opens) { Ok(()) } else { Err(Problem::unauthorised()) }
     }
 
-    async fn api(&self, method: &Method, segments: &[String], body: Bytes) -> Result<Response, Problem> {
-        let parts = &self.parts;
+    async fn api(parts: &Parts, method: &Method, segments: &[String], body: Bytes) -> Result<Response, Problem> {
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
         match (segments.as_slice(), method.as_str()) {
             (["config"], "GET") => Ok(answer::ok(&parts.config)),
@@ -167,6 +178,8 @@ impl Admin {
             (["users", _, "sessions"], _) => Err(Problem::not_allowed("GET, POST, DELETE")),
             (["users", user, "sessions", session], "DELETE") => sessions::end(parts, user, session).await,
             (["users", _, "sessions", _], _) => Err(Problem::not_allowed("DELETE")),
+            (["reload"], "POST") => reload::reload(&parts.reload).await,
+            (["reload"], _) => Err(Problem::not_allowed("POST")),
             _ => Err(Problem::no_such_path()),
         }
     }

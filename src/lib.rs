@@ -17,6 +17,7 @@
 pub mod clock;
 pub mod ids;
 pub mod measure;
+pub mod reload;
 pub mod secret;
 pub mod shutdown;
 

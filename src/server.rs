@@ -2,7 +2,7 @@
 //! the socket and hyper and reads every head strictly before hyper sees it.
 
 use std::convert::Infallible;
-use std::future::{pending, poll_fn, ready};
+use std::future::{pending, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -20,8 +20,9 @@ use tokio::task::unconstrained;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::server::TlsStream;
 
-use crate::gate::{Arrived, Gate};
+use crate::gate::Arrived;
 use crate::reply::Body;
+use crate::request::Unreadable;
 use crate::request::address::Peer;
 use crate::request::head::Methods;
 use crate::server::listener::{Accepted, Acceptor, Socket};
@@ -32,6 +33,7 @@ use crate::server::wire::Wire;
 use crate::shutdown::{Phase, Shutdown};
 use crate::websocket::takeover::{Client, Succession};
 
+mod current;
 mod deadlines;
 mod framing;
 mod http2;
@@ -42,6 +44,7 @@ mod synthetic;
 pub mod tls;
 mod wire;
 
+pub use current::{Current, Serving};
 pub use listener::{Listen, Listener, SocketFile};
 pub use room::Room;
 
@@ -74,6 +77,8 @@ const MAX_BUFFER: usize = 32 * 1024;
 const OUT_OF_FILES_PAUSE: Duration = Duration::from_millis(50);
 /// How long a TLS handshake may still take once the gate drains.
 const LAST_GREETING: Duration = Duration::from_secs(1);
+/// How long a listening socket that lets nobody in any more stays, for connections whose handshake has begun.
+const SETTLE: Duration = Duration::from_millis(100);
 /// How long a connection beyond the limit is kept to take its answer.
 const OVERLOADED_WAIT: Duration = Duration::from_secs(1);
 /// How many of those are kept at once; further ones are closed without an answer.
@@ -90,27 +95,14 @@ const OVERLOADED: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
 
 /// Accepts and serves on the current (single-threaded) runtime until `shutdown` says [`Phase::Draining`], then finishes what is
 /// under way until it says `Stopped`. One call per worker thread and listener.
-pub async fn serve(listener: Listener, gate: Arc<Gate>, settings: Arc<Settings>, shutdown: Shutdown) {
-    let handler = move |arrived| {
-        let gate = Arc::clone(&gate);
-        async move { gate.answer(arrived).await }
-    };
-    serve_with(listener, handler, settings, shutdown).await;
-}
-
-/// [`serve`] with any handler in place of the gate.
-pub async fn serve_with<H, F>(listener: Listener, handler: H, settings: Arc<Settings>, shutdown: Shutdown)
-where
-    H: Fn(Arrived) -> F + Send + Sync + 'static,
-    F: Future<Output = Response<Body>> + Send + 'static,
-{
+pub async fn serve(listener: Listener, current: Arc<Current>, shutdown: Shutdown) {
     let acceptor = match listener.into_acceptor() {
         Ok(acceptor) => acceptor,
         Err(error) => return tracing::error!(%error, "cannot accept connections"),
     };
     let (alive, mut all_gone) = mpsc::channel::<Infallible>(1);
     let overloaded = Room::for_connections(OVERLOADED_AT_ONCE);
-    let worker = Arc::new(Worker { handler, settings, shutdown, overloaded, alive });
+    let worker = Arc::new(Worker { current, shutdown, overloaded, alive });
     worker.accept_until_draining(&acceptor).await;
     worker.accept_the_waiting(&acceptor).await;
     drop(acceptor);
@@ -120,20 +112,15 @@ where
 }
 
 /// What the connections of one listener share.
-struct Worker<H> {
-    handler: H,
-    settings: Arc<Settings>,
+struct Worker {
+    current: Arc<Current>,
     shutdown: Shutdown,
     overloaded: Room,
     #[expect(dead_code, reason = "dropped with the last connection, which is how the listener's end learns of it")]
     alive: mpsc::Sender<Infallible>,
 }
 
-impl<H, F> Worker<H>
-where
-    H: Fn(Arrived) -> F + Send + Sync + 'static,
-    F: Future<Output = Response<Body>> + Send + 'static,
-{
+impl Worker {
     async fn accept_until_draining(self: &Arc<Self>, acceptor: &Acceptor) {
         let mut shutdown = self.shutdown.clone();
         let mut draining = pin!(shutdown.reached(Phase::Draining));
@@ -150,15 +137,15 @@ where
         }
     }
 
-    /// Takes what the kernel has accepted already: it would be reset when the listening socket closes.
+    /// Takes what the kernel has accepted already, and what it is about to: it would be reset when the listening socket closes.
     async fn accept_the_waiting(self: &Arc<Self>, acceptor: &Acceptor) {
-        // The runtime learns of them only when it gets to look.
-        tokio::task::yield_now().await;
+        acceptor.close_the_door();
+        let mut settled = pin!(sleep(SETTLE));
         for _ in 0..listener::BACKLOG {
             let accepted = tokio::select! {
                 biased;
                 accepted = unconstrained(acceptor.accept()) => accepted,
-                () = ready(()) => return,
+                () = &mut settled => return,
             };
             if self.take_in(accepted).is_err() {
                 return;
@@ -168,7 +155,7 @@ where
 
     fn take_in(self: &Arc<Self>, accepted: io::Result<Accepted>) -> io::Result<()> {
         match accepted {
-            Ok(Accepted::Tcp(stream, peer)) => match &self.settings.tls {
+            Ok(Accepted::Tcp(stream, peer)) => match &self.current.serving().settings.tls {
                 None => self.admit(stream, |worker, stream| worker.serve_http1(stream, peer), turn_away),
                 Some(keys) => self.admit_secure(stream, Peer { tls: true, ..peer }, keys),
             },
@@ -191,7 +178,7 @@ where
         S: Future<Output = ()> + Send + 'static,
         T: Future<Output = ()> + Send + 'static,
     {
-        if let Some(place) = self.settings.connections.enter() {
+        if let Some(place) = self.current.serving().settings.connections.enter() {
             tokio::spawn(in_place(place, serve(Arc::clone(self), io)));
         } else if let Some(place) = self.overloaded.enter() {
             tokio::spawn(in_place(place, turn_away(io)));
@@ -224,7 +211,7 @@ where
         };
         tokio::select! {
             biased;
-            greeted = timeout(self.settings.header_timeout, greeting) => match greeted {
+            greeted = timeout(self.header_timeout(), greeting) => match greeted {
                 Ok(Ok(stream)) => return Some(stream),
                 Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
                 Err(_) => tracing::debug!("a TLS handshake took too long"),
@@ -232,6 +219,10 @@ where
             () = drained => {}
         }
         None
+    }
+
+    fn header_timeout(&self) -> Duration {
+        self.current.serving().settings.header_timeout
     }
 
     async fn serve_http1<IO: Socket>(self: Arc<Self>, io: IO, peer: Peer) {
@@ -253,7 +244,7 @@ where
     /// Answers one request after the other. Between them a connection is nothing but its socket: hyper comes and goes, and its
     /// buffers with it, of which thousands of idle connections would hold the most of all memory.
     async fn speak<IO: Socket>(&self, io: IO, slot: &Slot, peer: Peer) {
-        let mut wire = Wire::new(io, slot.clone(), Arc::clone(&self.settings));
+        let mut wire = Wire::new(io, slot.clone(), Arc::clone(&self.current));
         while wire.starts().await {
             let service = service_fn(|request: Request<Incoming>| self.answer(slot, request, peer));
             let mut http = Some(Box::new(protocol().serve_connection(TokioIo::new(wire), service)));
@@ -297,31 +288,26 @@ where
     fn hand_over<IO: Socket>(&self, wire: Wire<IO>, slot: &Slot) -> Option<Succession> {
         let successor = slot.switch.take()?;
         let (io, before, early) = wire.into_parts();
-        let (write, shutdown) = (self.settings.write, self.shutdown.clone());
+        let (write, shutdown) = (self.current.serving().settings.write, self.shutdown.clone());
         Some(successor(Client { io: Box::new(io), early, before, write, shutdown }))
     }
 
-    /// Boxed, so that a connection between requests does not keep the room that answering one takes.
+    /// By what was in force when the head had come, whatever has been taken up since.
     fn answer(&self, slot: &Slot, request: Request<Incoming>, peer: Peer) -> Answer {
         let interim = slot.open_interim();
-        let arrived = Arrived {
-            head: slot.take(),
-            body: request.into_body(),
-            peer,
-            interim: interim.clone(),
-            switch: slot.switch.clone(),
-        };
+        let (head, serving) = slot.take().unwrap_or_else(|| (Err(Unreadable::Gone), self.current.take()));
         let slot = slot.clone();
-        let answer = (self.handler)(arrived);
+        let switch = slot.switch.clone();
+        let answer = serving.answer(Arrived { head, body: request.into_body(), peer, interim, switch });
         Box::pin(async move {
             let answer = answer.await;
-            interim.close();
-            if answer.status() == StatusCode::SWITCHING_PROTOCOLS && slot.switch.is_left() {
+            let switches = answer.as_ref().is_ok_and(|answer| answer.status() == StatusCode::SWITCHING_PROTOCOLS);
+            if switches && slot.switch.is_left() {
                 // hyper shall not write this one: it is sent away, and whoever goes on writes it.
                 slot.set_switched();
                 return pending().await;
             }
-            Ok(answer)
+            answer
         })
     }
 }
@@ -334,6 +320,7 @@ enum End {
     Closed,
 }
 
+/// Boxed, so that a connection between requests does not keep the room that answering one takes.
 type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
 /// How hyper speaks. No time-outs: those are the wire's. No `pipeline_flush`: with it hyper gathers bodies without bound

@@ -67,7 +67,7 @@ pub enum Key {
 }
 
 /// Which engine, and where.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Location {
     /// `memory:`
     Memory,
@@ -223,6 +223,15 @@ impl Store {
     /// What it was asked, over this handle and all others.
     pub fn figures(&self) -> meter::Sum {
         self.meter.whole().sum()
+    }
+
+    /// Goes by other keys from now on, at every handle. What an embedded store holds is sealed anew; in Redis, sessions pass with
+    /// time, and clients are for [`Store::renew_clients`].
+    pub fn renew_keys(&self, keys: &[Key]) {
+        self.codec.renew(keys);
+        if let Engine::Embedded(embedded) = &self.engine {
+            embedded.rewrite();
+        }
     }
 
     /// The keyed hash that a token's session is written under.

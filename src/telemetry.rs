@@ -1,5 +1,6 @@
 //! What is told about requests: one [`Outcome`] each, recorded once, at the edge: a line in the log, and counted.
 
+use std::fmt;
 use std::io;
 
 use tracing_subscriber::EnvFilter;
@@ -163,6 +164,21 @@ impl Telemetry {
         Self { log, metrics: Metrics::new(started), events: Events::default(), exporter: None }
     }
 
+    /// The same over another log.
+    #[must_use]
+    pub fn with_log(&self, log: AccessLog) -> Self {
+        Self { log, ..self.clone() }
+    }
+
+    /// The configuration was read anew; where it was not taken up, all that is wrong is told.
+    pub fn reloaded(&self, now: Timestamp, faults: &[String]) {
+        match faults {
+            [] => self.metrics.reloads().succeeded(now),
+            _ => self.metrics.reloads().failed(),
+        }
+        self.events.reloaded(now, faults);
+    }
+
     /// The same, which also exports spans.
     #[must_use]
     pub fn exporting(self, traces: Option<traces::Settings>) -> Self {
@@ -229,14 +245,40 @@ impl Recorder {
     }
 }
 
+/// The level of the process's own messages, which may change. Cloning is shallow.
+#[derive(Clone)]
+pub struct Level(Arc<dyn Fn(EnvFilter) + Send + Sync>);
+
+impl Level {
+    /// Tells from now on what is of that level.
+    pub fn set(&self, settings: &Settings) {
+        (self.0)(filter(settings));
+    }
+}
+
+impl fmt::Debug for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Level").finish_non_exhaustive()
+    }
+}
+
+fn filter(settings: &Settings) -> EnvFilter {
+    EnvFilter::try_new(format!("ticketgate={}", settings.level)).unwrap_or_default()
+}
+
 /// Sends the process's own messages (not the access log) to stderr. Only the first call of a process counts.
-pub fn init(settings: &Settings) {
-    let filter = EnvFilter::try_new(format!("ticketgate={}", settings.level)).unwrap_or_default();
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
-    // An error means that a subscriber is set already, as in tests.
-    let _ = if settings.json {
-        subscriber.json().flatten_event(true).try_init()
+pub fn init(settings: &Settings) -> Level {
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter(settings)).with_writer(io::stderr);
+    // An error, here and below, means that a subscriber is set already, as in tests.
+    if settings.json {
+        let subscriber = subscriber.json().flatten_event(true).with_filter_reloading();
+        let level = subscriber.reload_handle();
+        let _ = subscriber.try_init();
+        Level(Arc::new(move |filter| drop(level.reload(filter))))
     } else {
-        subscriber.with_ansi(false).try_init()
-    };
+        let subscriber = subscriber.with_ansi(false).with_filter_reloading();
+        let level = subscriber.reload_handle();
+        let _ = subscriber.try_init();
+        Level(Arc::new(move |filter| drop(level.reload(filter))))
+    }
 }

@@ -52,7 +52,7 @@ pub enum HostHeader {
 }
 
 /// `upstream`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// `url`
     pub address: Address,
@@ -135,6 +135,21 @@ impl Upstream {
     #[must_use]
     pub fn attach(&self) -> Self {
         Self { pool: self.pool.attach() }
+    }
+
+    /// The application under other settings. Connections are kept where they lead to the same one.
+    #[must_use]
+    pub fn renewed(&self, settings: &Settings) -> Self {
+        match self.pool.settings() == settings {
+            true => self.clone(),
+            false => Self { pool: self.pool.renewed(settings.clone()) },
+        }
+    }
+
+    /// Another worker's connections, under the settings of this one.
+    #[must_use]
+    pub fn renew(&self, other: &Self) -> Self {
+        Self { pool: other.pool.within(&self.pool) }
     }
 
     /// Sends a request and waits for the response head; the response body streams from the connection. Hop-by-hop headers and

@@ -346,36 +346,6 @@ impl JsonSchema for AnyText {
     }
 }
 
-/// The value of a key whose feature this version does not have: any, and a fault where it is given.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Unbuilt;
-
-impl<'de> Deserialize<'de> for Unbuilt {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        IgnoredAny::deserialize(deserializer).map(|_| Self)
-    }
-}
-
-impl Serialize for Unbuilt {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_unit()
-    }
-}
-
-impl JsonSchema for Unbuilt {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "Unbuilt".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({})
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,7 +3,7 @@
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 
 use crate::gate::Arrived;
-use crate::reply::Body;
+use crate::request::Unreadable;
 use crate::request::address::Peer;
 use crate::server::Worker;
 use crate::server::listener::Socket;
@@ -45,16 +45,11 @@ const ENDED_FOR_ERRORS: usize = 200;
 const TAKEN_BACK: usize = 50;
 
 /// Serves one connection to its end.
-pub(super) async fn serve<IO, H, F>(worker: Arc<Worker<H>>, io: IO, peer: Peer)
-where
-    IO: Socket,
-    H: Fn(Arrived) -> F + Send + Sync + 'static,
-    F: Future<Output = Response<Body>> + Send + 'static,
-{
+pub(super) async fn serve<IO: Socket>(worker: Arc<Worker>, io: IO, peer: Peer) {
     let streams = Streams::default();
-    let wire = Wire::new(io, streams.clone(), Arc::clone(&worker.settings));
+    let wire = Wire::new(io, streams.clone(), Arc::clone(&worker.current));
     let mut shutdown = worker.shutdown.clone();
-    let protocol = protocol(Keeper { write: worker.settings.write });
+    let protocol = protocol(Keeper { write: worker.current.serving().settings.write });
     let service = {
         let streams = streams.clone();
         service_fn(move |request| answer(Arc::clone(&worker), &streams, request, peer))
@@ -93,28 +88,24 @@ where
     }
 }
 
-fn answer<H, F>(
-    worker: Arc<Worker<H>>,
+fn answer(
+    worker: Arc<Worker>,
     streams: &Streams,
     request: Request<Incoming>,
     peer: Peer,
-) -> impl Future<Output = Result<Response<Paced>, Infallible>> + Send + use<H, F>
-where
-    H: Fn(Arrived) -> F + Send + Sync + 'static,
-    F: Future<Output = Response<Body>> + Send + 'static,
-{
+) -> impl Future<Output = Result<Response<Paced>, Infallible>> + Send + use<> {
     let under_way: UnderWay = streams.begin();
     let stream = frame::stream_of(request.uri().path()).unwrap_or_default();
-    let head = streams.take(stream);
+    let (head, serving) = streams.take(stream).unwrap_or_else(|| (Err(Unreadable::Gone), worker.current.take()));
     // hyper knows no interim replies in HTTP/2.
     let arrived =
         Arrived { head, body: request.into_body(), peer, interim: Interim::default(), switch: Switch::default() };
-    let answer: Pin<Box<dyn Future<Output = Response<Body>> + Send>> = Box::pin((worker.handler)(arrived));
+    let answer = serving.answer(arrived);
     async move {
         let answer = answer.await;
         // Held until the last of its requests is answered, which is how the listener's end learns of it.
         drop(worker);
-        Ok(answer.map(|body| Paced::new(body, under_way)))
+        answer.map(|answer| answer.map(|body| Paced::new(body, under_way)))
     }
 }
 

@@ -19,6 +19,12 @@ impl Room {
         Self { limit, taken: Arc::default(), refused: Arc::default() }
     }
 
+    /// The same room, with all who are in it, under the limit of another.
+    #[must_use]
+    pub fn with_limit_of(&self, other: &Self) -> Self {
+        Self { limit: other.limit, ..self.clone() }
+    }
+
     /// How many are open.
     pub fn taken(&self) -> usize {
         self.taken.load(Ordering::Relaxed)

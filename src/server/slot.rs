@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::current::Serving;
 use crate::request::Unreadable;
 use crate::request::head::{Head, Version};
 use crate::upstream::Interim;
@@ -28,7 +29,7 @@ pub(super) enum Pause {
 
 #[derive(Debug, Default)]
 struct Left {
-    head: Option<Result<Head, Unreadable>>,
+    head: Option<(Result<Head, Unreadable>, Arc<Serving>)>,
     /// hyper asked for the next request, and it has not come.
     waiting: bool,
     /// Not a byte of it has.
@@ -41,19 +42,19 @@ struct Left {
 }
 
 impl Slot {
-    /// Leaves the head whose synthetic twin hyper is told next. `false` where the one before was not taken, which would
+    /// Leaves the head whose synthetic twin hyper is told next, and what it was read by. `false` where the one before was not taken, which would
     /// pair a body with another request's head.
-    pub(super) fn leave(&self, head: Result<Head, Unreadable>) -> bool {
+    pub(super) fn leave(&self, head: Result<Head, Unreadable>, serving: Arc<Serving>) -> bool {
         let mut left = self.lock();
         left.waiting = false;
         left.nothing_came = false;
         left.http10 = head.as_ref().is_ok_and(|head| head.version() == Version::Http10);
-        left.head.replace(head).is_none()
+        left.head.replace((head, serving)).is_none()
     }
 
     /// Takes the head of the request that hyper handed over.
-    pub(super) fn take(&self) -> Result<Head, Unreadable> {
-        self.lock().head.take().unwrap_or(Err(Unreadable::Gone))
+    pub(super) fn take(&self) -> Option<(Result<Head, Unreadable>, Arc<Serving>)> {
+        self.lock().head.take()
     }
 
     /// The wire waits for a client to send (the rest of) a head, because hyper asked for the next request.

@@ -220,6 +220,12 @@ impl Embedded {
         lock(&self.shared.state).tables.clients()
     }
 
+    /// Has every client and session written to the file once more, where there is one.
+    pub(super) fn rewrite(&self) {
+        lock(&self.shared.state).rewrite();
+        self.shared.work.notify_one();
+    }
+
     /// Waits until everything noted so far, extensions included, is on disk.
     pub(super) async fn flush(&self) -> Result<(), Fault> {
         let waiting = lock(&self.shared.state).submit_flush();

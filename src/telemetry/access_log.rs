@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::clock::Timestamp;
 use crate::measure::Counter;
 use crate::reply::Reason;
-use crate::telemetry::Outcome;
+use crate::telemetry::{Outcome, Settings};
 
 /// Lines that may wait for a slow reader; further ones are counted and left out.
 const BACKLOG: usize = 16 * 1024;
@@ -26,6 +26,11 @@ pub struct AccessLog {
 }
 
 impl AccessLog {
+    /// As the settings say, on standard output.
+    pub fn of(settings: &Settings) -> Self {
+        if settings.access { Self::stdout(settings.json) } else { Self::off() }
+    }
+
     /// One that writes nothing.
     pub fn off() -> Self {
         Self { lines: None, lost: Arc::default(), json: true }

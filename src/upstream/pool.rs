@@ -28,7 +28,7 @@ struct Shared {
     open: Arc<AtomicUsize>,
     /// Requests that wait for a permit.
     waiting: Gauge,
-    lists: Mutex<Vec<Weak<List>>>,
+    lists: Arc<Mutex<Vec<Weak<List>>>>,
 }
 
 /// Idle connections, the one used last at the end.
@@ -64,11 +64,30 @@ impl Drop for Open {
 
 impl Pool {
     pub(super) fn new(settings: Settings) -> Self {
-        let limit = settings.max_connections.min(Semaphore::MAX_PERMITS);
+        let limit = limit(&settings);
         let permits = (limit > 0).then(|| Arc::new(Semaphore::new(limit)));
         let shared =
-            Shared { settings, permits, open: Arc::default(), waiting: Gauge::default(), lists: Mutex::default() };
+            Shared { settings, permits, open: Arc::default(), waiting: Gauge::default(), lists: Arc::default() };
         Self::of(Arc::new(shared))
+    }
+
+    /// A pool for a worker thread under other settings: with the connections of this one, where they lead to the same application.
+    pub(super) fn renewed(&self, settings: Settings) -> Self {
+        let old = &self.shared;
+        if old.settings.address != settings.address {
+            return Self::new(settings);
+        }
+        let permits = renewed_permits(old, limit(&settings));
+        let (open, waiting, lists) = (Arc::clone(&old.open), old.waiting.clone(), Arc::clone(&old.lists));
+        Self { list: Arc::clone(&self.list), shared: Arc::new(Shared { settings, permits, open, waiting, lists }) }
+    }
+
+    /// This worker's pool within the limits of another one: with its connections, where they lead to the same application.
+    pub(super) fn within(&self, other: &Self) -> Self {
+        if self.shared.settings.address != other.shared.settings.address {
+            return other.attach();
+        }
+        Self { list: Arc::clone(&self.list), shared: Arc::clone(&other.shared) }
     }
 
     fn of(shared: Arc<Shared>) -> Self {
@@ -198,6 +217,36 @@ impl List {
             self.tended.store(false, Ordering::Release);
         }
         due
+    }
+}
+
+fn limit(settings: &Settings) -> usize {
+    settings.max_connections.min(Semaphore::MAX_PERMITS)
+}
+
+/// The same permits, so that requests under way go on counting, of which there may be another number. Those that began while there
+/// was no limit count nowhere.
+fn renewed_permits(old: &Shared, new_limit: usize) -> Option<Arc<Semaphore>> {
+    let permits = match &old.permits {
+        _ if new_limit == 0 => return None,
+        None => return Some(Arc::new(Semaphore::new(new_limit))),
+        Some(permits) => Arc::clone(permits),
+    };
+    let old_limit = limit(&old.settings);
+    permits.add_permits(new_limit.saturating_sub(old_limit));
+    let surplus = old_limit.saturating_sub(new_limit);
+    let in_use = surplus - permits.forget_permits(surplus);
+    if let Ok(in_use @ 1..) = u32::try_from(in_use) {
+        tokio::spawn(take_away(Arc::clone(&permits), in_use));
+    }
+    Some(permits)
+}
+
+/// Takes permits away as the requests that hold them end, before any that waits gets one.
+async fn take_away(permits: Arc<Semaphore>, count: u32) {
+    // An error means that it is closed, which nobody does.
+    if let Ok(surplus) = permits.acquire_many_owned(count).await {
+        surplus.forget();
     }
 }
 

@@ -97,6 +97,7 @@ impl Admin {
             connections: Room::for_connections(1),
             clock: clock.clone(),
             shutdown: shutdown.clone(),
+            reload: ticketgate::reload::channel().0,
         };
         let admin = Arc::new(admin::Admin::new(parts));
         let serve = async move { admin::serve(listener, admin, shutdown).await.expect("served") };

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ticketgate::app::{self, Manner, Running};
 use ticketgate::clock::{Clock, Timestamp};
-use ticketgate::config::{self, Overrides};
+use ticketgate::config::{self, Overrides, Settings};
 use ticketgate::telemetry::AccessLog;
 
 use super::caller::Caller;
@@ -94,6 +94,12 @@ impl Gate {
         move_to(&self.clock, second);
     }
 
+    /// Puts another configuration in force, as its file would when it changes. The error is every key that needs a restart.
+    pub fn take_up(&mut self, setup: &Setup) -> Result<(), Vec<&'static str>> {
+        let bound = self.running.take_up(setup.settings()).err().unwrap_or_default();
+        if bound.is_empty() { Ok(()) } else { Err(bound.into_iter().map(|bound| bound.key).collect()) }
+    }
+
     /// Ends the gate as an operator would, and waits until it has ended.
     pub async fn stop(self) {
         self.running.drain().await;
@@ -131,14 +137,19 @@ impl Setup {
         self
     }
 
-    pub async fn start(self) -> Gate {
+    /// What it says.
+    pub fn settings(&self) -> Settings {
         let yaml = self.text();
         let environment = |name: &str| Ok(self.variables.get(name).cloned());
         let loaded = config::parse_in(&yaml, Path::new("test.yaml"), &Overrides::default(), &environment)
             .unwrap_or_else(|faults| panic!("{faults:#?}\nin\n{yaml}"));
+        loaded.settings
+    }
+
+    pub async fn start(self) -> Gate {
         let lines = Arc::default();
         let manner = Manner { clock: self.clock.clone(), log: AccessLog::memory(Arc::clone(&lines)), workers: WORKERS };
-        let running = app::start(loaded.settings, manner).await.expect("a gate that starts");
+        let running = app::start(self.settings(), manner).await.expect("a gate that starts");
         let address = running.addresses.first().expect("a public address").clone();
         Gate { clock: self.clock, address, admin: running.admin.clone(), running, lines }
     }

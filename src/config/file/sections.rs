@@ -1,7 +1,5 @@
 //! As written: the sections about the process and its neighbours.
 
-use std::path::PathBuf;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -302,9 +300,9 @@ impl Default for Cors {
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Tls {
     /// A PEM file: the server's own certificate, then those that link it to its authority. Required.
-    pub(crate) cert: Option<PathBuf>,
+    pub(crate) cert: Option<String>,
     /// A PEM file: its private key, not encrypted. Required.
-    pub(crate) key: Option<PathBuf>,
+    pub(crate) key: Option<String>,
 }
 
 /// The admin listener.

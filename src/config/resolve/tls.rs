@@ -29,9 +29,9 @@ pub(super) fn keys(tls: Option<&Tls>, faults: &mut Faults) -> Option<Option<Keys
     }
 }
 
-fn path(given: Option<&PathBuf>, key: &str, faults: &mut Faults) -> Option<PathBuf> {
+fn path(given: Option<&String>, key: &str, faults: &mut Faults) -> Option<PathBuf> {
     match given {
-        Some(path) => Some(faults.directory().join(path)),
+        Some(path) => Some(faults.named(path)),
         None => {
             faults.missing(key, "is missing: a PEM file");
             None

@@ -6,9 +6,13 @@ use std::task::{Context, Waker};
 
 use crate::request::Unreadable;
 use crate::request::head::Head;
+use crate::server::Serving;
 
 /// Requests that may be under way on one connection.
 pub(super) const MOST: usize = 100;
+
+/// A head, and what it was read by.
+type Left = (Result<Head, Unreadable>, Arc<Serving>);
 
 /// The requests of one connection. Cloning is shallow.
 #[derive(Clone, Debug, Default)]
@@ -17,7 +21,7 @@ pub(super) struct Streams(Arc<Mutex<State>>);
 #[derive(Debug, Default)]
 struct State {
     /// By ascending stream.
-    heads: VecDeque<(u32, Result<Head, Unreadable>)>,
+    heads: VecDeque<(u32, Left)>,
     under_way: usize,
     answered: u32,
     draining: bool,
@@ -27,25 +31,22 @@ struct State {
 
 impl Streams {
     /// Leaves the head whose synthetic twin hyper is told next.
-    pub(super) fn leave(&self, stream: u32, head: Result<Head, Unreadable>) {
+    pub(super) fn leave(&self, stream: u32, head: Result<Head, Unreadable>, serving: Arc<Serving>) {
         let mut state = self.lock();
         // hyper refuses streams over the limit without a word.
         if state.heads.len() >= MOST {
             state.heads.pop_front();
         }
-        state.heads.push_back((stream, head));
+        state.heads.push_back((stream, (head, serving)));
     }
 
     /// Takes the head of the stream that hyper hands over. Those before it are never asked for any more.
-    pub(super) fn take(&self, stream: u32) -> Result<Head, Unreadable> {
+    pub(super) fn take(&self, stream: u32) -> Option<Left> {
         let mut state = self.lock();
         while state.heads.front().is_some_and(|(first, _)| *first < stream) {
             state.heads.pop_front();
         }
-        match state.heads.pop_front_if(|(first, _)| *first == stream) {
-            Some((_, head)) => head,
-            None => Err(Unreadable::Gone),
-        }
+        state.heads.pop_front_if(|(first, _)| *first == stream).map(|(_, left)| left)
     }
 
     /// Counts a request until the guard is dropped.

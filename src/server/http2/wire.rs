@@ -20,7 +20,7 @@ use super::patience::{ANSWERED, Patience};
 use super::streams::{self, Streams};
 use crate::request::head::Framing;
 use crate::request::head::http2::{Draft, Fault, check_field};
-use crate::server::Settings;
+use crate::server::Current;
 use crate::server::deadlines::{Deadlines, Side};
 
 /// How long a connection on which nothing is under way stays open once it is to end: GOAWAY is on its way, and a request may be.
@@ -35,7 +35,7 @@ const EXCESS: usize = 16 * 1024;
 pub(super) struct Wire<IO> {
     io: IO,
     streams: Streams,
-    settings: Arc<Settings>,
+    current: Arc<Current>,
     /// What came and was not handed on.
     arrived: BytesMut,
     /// What hyper is told next.
@@ -90,11 +90,11 @@ enum Awaiting {
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Wire<IO> {
-    pub(super) fn new(io: IO, streams: Streams, settings: Arc<Settings>) -> Self {
+    pub(super) fn new(io: IO, streams: Streams, current: Arc<Current>) -> Self {
         Self {
             io,
             streams,
-            settings,
+            current,
             arrived: BytesMut::new(),
             told: Bytes::new(),
             reading: Reading::Passing(frame::PREFACE),
@@ -179,7 +179,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Wire<IO> {
     }
 
     fn go_on(&mut self, block: Block, is_whole: bool) -> io::Result<bool> {
-        if block.bytes.len() > self.settings.header + EXCESS {
+        if block.bytes.len() > self.current.serving().settings.header + EXCESS {
             return Err(io::Error::other("the client sends a header block without end"));
         }
         if !is_whole {
@@ -200,7 +200,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Wire<IO> {
 
     /// Leaves the head for the service; what hyper is told of it. `None` where the block cannot be read.
     fn read_request(&mut self, block: &Block) -> Option<Bytes> {
-        let mut draft = Draft::up_to(self.settings.header);
+        let serving = self.current.take();
+        let mut draft = Draft::up_to(serving.settings.header);
         self.decoder.read(&block.bytes, |name, value| draft.push(name, value)).ok()?;
         self.last = block.stream;
         if !block.ends {
@@ -210,7 +211,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Wire<IO> {
             }
             self.open.push_back(block.stream);
         }
-        let head = match draft.finish(block.ends, &self.settings.methods) {
+        let head = match draft.finish(block.ends, &serving.settings.methods) {
             _ if block.depends_on_itself => return Some(frame::no_request(block.stream, block.ends)),
             Err(Fault::Protocol(what)) => {
                 tracing::debug!(what, "a stream is ended for what HTTP/2 forbids");
@@ -224,14 +225,14 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Wire<IO> {
             Framing::Empty if !block.ends => Some(0),
             Framing::Empty | Framing::Chunked => None,
         });
-        self.streams.leave(block.stream, head);
+        self.streams.leave(block.stream, head, serving);
         Some(frame::request(block.stream, block.ends, length))
     }
 
     /// Trailers are dropped (PHP has no place for them); hyper sees to their being in place.
     fn read_trailers(&mut self, block: &Block) -> Option<Bytes> {
         let (mut sound, mut size) = (true, 0_usize);
-        let limit = self.settings.header;
+        let limit = self.current.serving().settings.header;
         let tell = |name: &[u8], value: &[u8]| {
             size = size.saturating_add(name.len() + value.len());
             sound &= size <= limit && check_field(name, value).is_ok();
@@ -297,8 +298,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Wire<IO> {
             self.awaiting = awaiting;
             match awaiting {
                 Awaiting::Nothing => self.deadlines.clear(Side::Read),
-                Awaiting::Head => self.deadlines.set(Side::Read, self.settings.header_timeout),
-                Awaiting::Request => self.deadlines.set(Side::Read, self.settings.keep_alive),
+                Awaiting::Head => self.deadlines.set(Side::Read, self.current.serving().settings.header_timeout),
+                Awaiting::Request => self.deadlines.set(Side::Read, self.current.serving().settings.keep_alive),
                 Awaiting::End => self.deadlines.set(Side::Read, LAST_CALL),
             }
         }
@@ -311,7 +312,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Wire<IO> {
             self.deadlines.clear(Side::Write);
             return written;
         }
-        self.deadlines.begin(Side::Write, self.settings.write);
+        self.deadlines.begin(Side::Write, self.current.serving().settings.write);
         ready!(self.deadlines.poll_passed(Side::Write, context));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }

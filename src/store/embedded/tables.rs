@@ -220,6 +220,11 @@ impl Tables {
         clients
     }
 
+    /// Every hash under which something stands.
+    pub(super) fn all_sessions(&self) -> impl Iterator<Item = TokenHash> {
+        self.sessions.keys().copied()
+    }
+
     /// What stands under a hash, expired or not.
     pub(super) fn stored(&self, hash: TokenHash) -> Option<&Entry> {
         self.sessions.get(&hash)
