@@ -26,6 +26,7 @@ use embedded::Embedded;
 use redis::Redis;
 
 pub use record::{ClientRecord, Ending, HeldCookie, SessionRecord};
+pub use redis::Tls;
 
 /// The store failed or was too slow; nothing is known.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -52,6 +53,8 @@ pub struct Settings {
     pub keys: Vec<Key>,
     /// Bound of every operation, connecting included.
     pub timeout: Duration,
+    /// How Redis is reached where its URL wants TLS.
+    pub tls: Tls,
 }
 
 /// One of the keys of `store.key`.
@@ -70,7 +73,7 @@ pub enum Location {
     Memory,
     /// `file:PATH`
     File(std::path::PathBuf),
-    /// `redis://…`, `rediss://…`; the URL may hold a password.
+    /// `redis://…` and its variants ([`redis::Target`]); the URL may hold a password.
     Redis(Secret),
 }
 
@@ -196,9 +199,7 @@ impl Store {
             Location::File(path) => {
                 Engine::Embedded(Embedded::file(path, Arc::clone(&codec), clock.clone(), settings.timeout)?)
             }
-            Location::Redis(url) => {
-                Engine::Redis(Redis::new(url, Arc::clone(&codec), clock.clone(), settings.timeout)?)
-            }
+            Location::Redis(url) => Engine::Redis(Redis::new(url, settings, Arc::clone(&codec), clock.clone())?),
         };
         Ok(Self { engine, codec, clock, local: Arc::default() })
     }
@@ -375,6 +376,14 @@ impl Store {
         match &self.engine {
             Engine::Embedded(_) => Ok(()),
             Engine::Redis(redis) => redis.ping().await,
+        }
+    }
+
+    /// What it is and what answers there, in words; a fault where nothing does or it cannot be used.
+    pub async fn reached(&self) -> Result<String, Fault> {
+        match &self.engine {
+            Engine::Embedded(_) => Ok("embedded".to_owned()),
+            Engine::Redis(redis) => redis.reached().await,
         }
     }
 }

@@ -27,7 +27,7 @@ const HEALING: Duration = Duration::from_secs(10);
 const IDLE: Duration = Duration::from_secs(7200);
 
 fn settings(location: Location) -> Settings {
-    Settings { location, prefix: "ticketgate:".into(), keys: Vec::new(), timeout: TIMEOUT }
+    Settings { location, prefix: "ticketgate:".into(), keys: Vec::new(), timeout: TIMEOUT, tls: Default::default() }
 }
 
 async fn open(url: &str) -> Store {

@@ -13,21 +13,31 @@ use crate::secret::Secret;
 
 use super::codec::Codec;
 use super::record::{Ending, HeldCookie};
-use super::{Fault, Found, Live, Question, Records, TOMBSTONE_LIFE};
+use super::{Fault, Found, Live, Question, Records, Settings, TOMBSTONE_LIFE};
 
 use answers::Answers;
 pub(super) use counting::Tallied;
 use extensions::Extensions;
-use link::Link;
+use route::Route;
+pub use tls::Tls;
+pub use url::Target;
 
 mod admission;
 mod answers;
 mod clients;
+mod cluster;
 mod counting;
+mod dial;
 mod extensions;
 mod link;
 mod nonces;
+mod pause;
+mod reached;
+mod route;
 mod scripts;
+mod sentinel;
+mod tls;
+mod url;
 
 /// Most sessions or clients looked at in one round trip.
 const PAGE: usize = 500;
@@ -37,21 +47,22 @@ const TRIES: usize = 100;
 /// The Redis engine. Cloning is shallow.
 #[derive(Clone, Debug)]
 pub struct Redis {
-    link: Link,
+    route: Route,
     codec: Arc<Codec>,
     clock: Clock,
     extensions: Arc<Extensions>,
 }
 
 impl Redis {
-    pub(super) fn new(url: &Secret, codec: Arc<Codec>, clock: Clock, timeout: Duration) -> Result<Self, Fault> {
-        Ok(Self { link: Link::new(url, timeout)?, codec, clock, extensions: Arc::default() })
+    pub(super) fn new(url: &Secret, settings: &Settings, codec: Arc<Codec>, clock: Clock) -> Result<Self, Fault> {
+        let route = Route::new(url, &settings.tls, settings.timeout)?;
+        Ok(Self { route, codec, clock, extensions: Arc::default() })
     }
 
     /// The same store over a connection of its own.
     pub(super) fn attach(&self) -> Self {
         Self {
-            link: self.link.another(),
+            route: self.route.another(),
             codec: Arc::clone(&self.codec),
             clock: self.clock.clone(),
             extensions: Arc::default(),
@@ -170,11 +181,11 @@ impl Redis {
         session: &SessionId,
         change: &(dyn Fn(&mut Vec<HeldCookie>) -> bool + Send + Sync),
     ) -> Result<bool, Fault> {
-        let (key, deadline) = (self.codec.session_key(hash), self.link.deadline());
+        let (key, deadline) = (self.codec.session_key(hash), self.route.deadline());
         for _ in 0..TRIES {
             let mut read = Pipeline::new();
             read.cmd("HGET").arg(&key).arg("v");
-            let Some(old) = self.link.exchange(&read, deadline).await?.bytes()? else { return Ok(false) };
+            let Some(old) = self.route.exchange(&read, deadline).await?.bytes()? else { return Ok(false) };
             let mut record = self.codec.open_session(hash, old.clone())?;
             if record.id != *session {
                 return Ok(false);
@@ -200,7 +211,7 @@ impl Redis {
     ) -> Result<Option<bool>, Fault> {
         let mut commands = Pipeline::new();
         scripts::call(&mut commands, script, key).arg(old).arg(new);
-        Ok(match self.link.exchange(&commands, deadline).await?.number()? {
+        Ok(match self.route.exchange(&commands, deadline).await?.number()? {
             1 => Some(true),
             0 => None,
             _ => Some(false),
@@ -208,13 +219,13 @@ impl Redis {
     }
 
     pub(super) async fn end(&self, hash: TokenHash, ending: Ending) -> Result<bool, Fault> {
-        self.end_by(hash, ending, self.link.deadline()).await
+        self.end_by(hash, ending, self.route.deadline()).await
     }
 
     async fn end_by(&self, hash: TokenHash, ending: Ending, deadline: Instant) -> Result<bool, Fault> {
         let mut commands = Pipeline::new();
         self.end_one(&mut commands, hash, ending);
-        let Some(stored) = self.link.exchange(&commands, deadline).await?.bytes()? else { return Ok(false) };
+        let Some(stored) = self.route.exchange(&commands, deadline).await?.bytes()? else { return Ok(false) };
         if let Ok(record) = self.codec.open_session(hash, stored) {
             // It has ended already; a name left in the list is dead, and is cleared away by a later login.
             let _ = self.unlist(&record.user, [hash], deadline).await;
@@ -241,7 +252,7 @@ impl Redis {
         }
         let mut commands = Pipeline::new();
         commands.cmd("ZREM").arg(self.codec.user_key(user)).arg(hashes);
-        self.link.exchange(&commands, deadline).await?.number().map(drop)
+        self.route.exchange(&commands, deadline).await?.number().map(drop)
     }
 
     pub(super) async fn end_user(
@@ -259,7 +270,7 @@ impl Redis {
             }
             let doomed: Vec<_> = listed.iter().filter(|hash| Some(**hash) != except).copied().collect();
             kept += listed.len() - doomed.len();
-            ended += self.end_listed(user, &doomed, ending, self.link.deadline()).await?;
+            ended += self.end_listed(user, &doomed, ending, self.route.deadline()).await?;
         }
     }
 
@@ -276,7 +287,7 @@ impl Redis {
         }
         let mut commands = Pipeline::with_capacity(hashes.len());
         hashes.iter().for_each(|hash| self.end_one(&mut commands, *hash, ending));
-        let mut answers = self.link.exchange(&commands, deadline).await?;
+        let mut answers = self.route.exchange(&commands, deadline).await?;
         let mut ended = 0;
         for _ in hashes {
             match answers.bytes() {
@@ -319,13 +330,16 @@ impl Redis {
     }
 
     pub(super) async fn ping(&self) -> Result<(), Fault> {
-        let mut commands = Pipeline::new();
-        commands.cmd("PING");
-        self.exchange(&commands).await?.value().map(drop)
+        self.route.ping().await
+    }
+
+    /// What answers there, in words.
+    pub(super) async fn reached(&self) -> Result<String, Fault> {
+        self.route.reached().await
     }
 
     async fn exchange(&self, commands: &Pipeline) -> Result<Answers, Fault> {
-        self.link.exchange(commands, self.link.deadline()).await
+        self.route.exchange(commands, self.route.deadline()).await
     }
 }
 

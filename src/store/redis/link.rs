@@ -5,16 +5,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use redis::aio::{MultiplexedConnection, SendError};
-use redis::{
-    AsyncConnectionConfig, Client, IntoConnectionInfo, Pipeline, ProtocolVersion, PushInfo, PushKind, RedisError, Value,
-};
+use redis::{Pipeline, PushInfo, PushKind, RedisError, Value};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::secret::Secret;
 use crate::store::{Fault, lock};
 
 use super::answers::{Answers, error_of};
+use super::dial::{Dialer, Driver, Failure};
+use super::sentinel::Sentinels;
+use super::url::Address;
 
 /// Wait after the first failed attempt to connect; doubled with each further one.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
@@ -29,11 +29,21 @@ const REPLACE_AFTER: Duration = Duration::from_secs(1);
 pub(super) struct Link(Arc<Inner>);
 
 struct Inner {
-    client: Client,
-    /// `host:port`; all that errors and logs may say of the URL.
-    address: String,
+    server: Server,
+    dialer: Arc<Dialer>,
     timeout: Duration,
     state: Mutex<State>,
+}
+
+/// Which Redis it is.
+#[derive(Clone)]
+pub(super) enum Server {
+    /// Always the same.
+    At(Address),
+    /// A Sentinel that is asked for it.
+    Sentinel(Address),
+    /// The one that Sentinels name at the time.
+    Master(Arc<Sentinels>),
 }
 
 #[derive(Default)]
@@ -62,8 +72,10 @@ enum Phase {
 #[derive(Clone)]
 struct Connection {
     line: MultiplexedConnection,
+    address: Arc<Address>,
     number: u64,
     since: Instant,
+    _driver: Arc<Driver>,
 }
 
 /// What an operation finds when it wants to ask.
@@ -74,43 +86,39 @@ enum Found {
 }
 
 impl Link {
-    /// Checks the URL; connects later.
-    pub(super) fn new(url: &Secret, timeout: Duration) -> Result<Self, Fault> {
-        // The library's errors are dropped where they could repeat the URL, which holds the password.
-        let url = std::str::from_utf8(url.expose()).map_err(|_| bad_url("is not UTF-8"))?;
-        let info = url.into_connection_info().map_err(|_| bad_url("is not redis://[user:pass@]host:port/db"))?;
-        let address = info.addr().to_string();
-        let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-        let tcp = info.tcp_settings().clone().set_nodelay(true);
-        let info = info.set_redis_settings(settings).set_tcp_settings(tcp);
-        let client = Client::open(info).map_err(|_| bad_url("cannot be used"))?;
-        Ok(Self(Arc::new(Inner { client, address, timeout, state: Mutex::default() })))
+    /// Connects later.
+    pub(super) fn new(server: Server, dialer: Arc<Dialer>, timeout: Duration) -> Self {
+        Self(Arc::new(Inner { server, dialer, timeout, state: Mutex::default() }))
     }
 
     /// Another link to the same server, with a connection of its own.
     pub(super) fn another(&self) -> Self {
-        let Inner { client, address, timeout, .. } = &*self.0;
-        let (client, address) = (client.clone(), address.clone());
-        Self(Arc::new(Inner { client, address, timeout: *timeout, state: Mutex::default() }))
-    }
-
-    /// When an operation that starts now must have ended.
-    pub(super) fn deadline(&self) -> Instant {
-        Instant::now() + self.0.timeout
+        let Inner { server, dialer, timeout, .. } = &*self.0;
+        Self::new(server.clone(), Arc::clone(dialer), *timeout)
     }
 
     /// One round trip: all commands out, all answers in, by `deadline`.
     pub(super) async fn exchange(&self, commands: &Pipeline, deadline: Instant) -> Result<Answers, Fault> {
+        let (values, from) = self.values(commands, deadline).await?;
+        Ok(Answers::new(values, &from))
+    }
+
+    /// [`Link::exchange`], with what came as it came, and whom it came from.
+    pub(super) async fn values(
+        &self,
+        commands: &Pipeline,
+        deadline: Instant,
+    ) -> Result<(Vec<Value>, Arc<Address>), Fault> {
         let Ok(connection) = timeout_at(deadline, self.connection()).await else { return Err(Fault::TimedOut) };
         let mut connection = connection?;
         let sent = connection.line.send_packed_commands(commands, 0, commands.len());
         match timeout_at(deadline, sent).await {
             Ok(Ok(values)) => {
                 self.0.answered(&connection, &values);
-                Ok(Answers::new(values, &self.0.address))
+                Ok((values, connection.address))
             }
             Ok(Err(error)) => {
-                let fault = self.0.fault(&error);
+                let fault = fault(&connection.address, &error);
                 self.0.lost(connection.number, &fault);
                 Err(fault)
             }
@@ -136,10 +144,12 @@ impl Link {
     fn find(&self) -> Found {
         let mut state = lock(&self.0.state);
         match &state.phase {
-            Phase::Up(connection) => return Found::Up(connection.clone()),
+            Phase::Up(connection) if self.0.server.is_still_at(&connection.address) => {
+                return Found::Up(connection.clone());
+            }
             Phase::Waiting { until, fault } if Instant::now() < *until => return Found::Down(fault.clone()),
             Phase::Connecting(attempt) if attempt.has_changed().is_ok() => return Found::Connecting(attempt.clone()),
-            Phase::Idle | Phase::Waiting { .. } | Phase::Connecting(_) => {}
+            Phase::Idle | Phase::Up(_) | Phase::Waiting { .. } | Phase::Connecting(_) => {}
         }
         let (ending, attempt) = watch::channel(());
         state.phase = Phase::Connecting(attempt.clone());
@@ -154,24 +164,52 @@ impl Link {
     }
 }
 
+impl Server {
+    /// Where it is now.
+    async fn find(&self) -> Result<Address, Fault> {
+        match self {
+            Self::At(address) | Self::Sentinel(address) => Ok(address.clone()),
+            Self::Master(sentinels) => sentinels.master().await,
+        }
+    }
+
+    /// Whether nothing says that it is elsewhere by now.
+    fn is_still_at(&self, address: &Address) -> bool {
+        match self {
+            Self::At(_) | Self::Sentinel(_) => true,
+            Self::Master(sentinels) => sentinels.still_name(address),
+        }
+    }
+
+    /// A server that was a master may be one no more, or not yet.
+    async fn check_role(&self, line: &mut MultiplexedConnection, address: &Address) -> Result<(), Fault> {
+        let Self::Master(_) = self else { return Ok(()) };
+        let role = line.send_packed_command(&redis::cmd("ROLE")).await.map_err(|error| fault(address, &error))?;
+        match role {
+            Value::Array(parts) if matches!(parts.first(), Some(Value::BulkString(role)) if role == b"master") => {
+                Ok(())
+            }
+            Value::ServerError(error) => Err(Fault::Failed(format!("{address}: ROLE: {}", error.code()))),
+            _ => Err(Fault::Failed(format!("{address}: the Sentinels name it, but it is no master"))),
+        }
+    }
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::At(address) => address.fmt(f),
+            Self::Sentinel(address) => write!(f, "Sentinel {address}"),
+            Self::Master(sentinels) => sentinels.fmt(f),
+        }
+    }
+}
+
 impl Inner {
     async fn connect(self: &Arc<Self>, number: u64) {
-        let inner = Arc::downgrade(self);
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(None)
-            .set_response_timeout(None)
-            .set_pipeline_buffer_size(1024)
-            .set_push_sender(move |push: PushInfo| {
-                if let (PushKind::Disconnection, Some(inner)) = (push.kind, inner.upgrade()) {
-                    inner.lost(number, &Fault::Failed(format!("{}: closed the connection", inner.address)));
-                }
-                Ok::<(), SendError>(())
-            });
-        let attempt = self.client.get_multiplexed_async_connection_with_config(&config);
-        let fault = match timeout(self.timeout, attempt).await {
-            Ok(Ok(line)) => return self.connected(line, number),
-            Ok(Err(error)) => self.fault(&error),
-            Err(_) => Fault::TimedOut,
+        let fault = match self.connection(number).await {
+            Ok(connection) => return lock(&self.state).phase = Phase::Up(connection),
+            Err(fault) => fault,
         };
         let mut state = lock(&self.state);
         self.complain(&state, &fault);
@@ -179,8 +217,23 @@ impl Inner {
         state.phase = Phase::Waiting { until: Instant::now() + wait(state.failures), fault };
     }
 
-    fn connected(&self, line: MultiplexedConnection, number: u64) {
-        lock(&self.state).phase = Phase::Up(Connection { line, number, since: Instant::now() });
+    async fn connection(self: &Arc<Self>, number: u64) -> Result<Connection, Fault> {
+        let address = Arc::new(self.server.find().await?);
+        let (inner, from) = (Arc::downgrade(self), Arc::clone(&address));
+        let pushed = move |push: PushInfo| {
+            if let (PushKind::Disconnection, Some(inner)) = (push.kind, inner.upgrade()) {
+                inner.lost(number, &Fault::Failed(format!("{from}: closed the connection")));
+            }
+            Ok::<(), SendError>(())
+        };
+        let attempt = async {
+            let dialled = self.dialer.dial(&address, pushed).await;
+            let (mut line, driver) = dialled.map_err(|failure| no_connection(&address, failure))?;
+            self.server.check_role(&mut line, &address).await?;
+            Ok((line, Arc::new(driver)))
+        };
+        let (line, driver) = timeout(self.timeout, attempt).await.unwrap_or(Err(Fault::TimedOut))?;
+        Ok(Connection { line, address, number, since: Instant::now(), _driver: driver })
     }
 
     /// Drops a connection that failed, unless that has happened already. The first failure after an answer is met by connecting
@@ -205,7 +258,7 @@ impl Inner {
         }
         if values.iter().any(|value| error_of(value).is_none()) && state.failures > 0 {
             state.failures = 0;
-            tracing::info!(store = self.address, "the store answers again");
+            tracing::info!(store = %self.server, "the store answers again");
         }
         if connection.since.elapsed() >= REPLACE_AFTER && values.iter().any(wants_another_server) {
             state.phase = Phase::Idle;
@@ -214,18 +267,8 @@ impl Inner {
 
     fn complain(&self, state: &State, fault: &Fault) {
         if state.failures == 0 {
-            tracing::warn!(store = self.address, %fault, "the store is away");
+            tracing::warn!(store = %self.server, %fault, "the store is away");
         }
-    }
-
-    fn fault(&self, error: &RedisError) -> Fault {
-        // Never the detail of a server's error: it may repeat the commands it did not like, AUTH among them.
-        let what = match error.code() {
-            Some(code) => code.to_owned(),
-            None if error.is_io_error() => error.to_string(),
-            None => error.category().to_owned(),
-        };
-        Fault::Failed(format!("{}: {what}", self.address))
     }
 }
 
@@ -237,7 +280,7 @@ impl State {
 
 impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Link").field("address", &self.0.address).finish_non_exhaustive()
+        write!(f, "Link({})", self.0.server)
     }
 }
 
@@ -246,8 +289,21 @@ fn wants_another_server(value: &Value) -> bool {
         .is_some_and(|error| ["READONLY", "MASTERDOWN", "NOAUTH", "NOPERM"].into_iter().any(|code| error.is(code)))
 }
 
-fn bad_url(what: &str) -> Fault {
-    Fault::Failed(format!("store.url {what}"))
+fn no_connection(address: &Address, failure: Failure) -> Fault {
+    match failure {
+        Failure::Path(what) => Fault::Failed(format!("{address}: {what}")),
+        Failure::Greeting(error) => fault(address, &error),
+    }
+}
+
+fn fault(address: &Address, error: &RedisError) -> Fault {
+    // Never the detail of a server's error: it may repeat the commands it did not like, AUTH among them.
+    let what = match error.code() {
+        Some(code) => code.to_owned(),
+        None if error.is_io_error() => error.to_string(),
+        None => error.category().to_owned(),
+    };
+    Fault::Failed(format!("{address}: {what}"))
 }
 
 /// Half of a doubling wait, and up to as much again at random, so that many gates do not come back in step.
@@ -266,18 +322,6 @@ mod tests {
         for (failures, longest) in [(1, 50), (2, 100), (3, 200), (5, 800), (6, 1000), (1000, 1000)] {
             let (wait, longest) = (wait(failures), Duration::from_millis(longest));
             assert!(wait >= longest / 2 && wait <= longest, "{failures}: {wait:?}");
-        }
-    }
-
-    #[test]
-    fn a_link_shows_its_address_and_no_password() {
-        let link = Link::new(&Secret::new("redis://u:hunter2@127.0.0.1:7/1"), Duration::from_secs(1)).unwrap();
-        assert_eq!(format!("{link:?}"), "Link { address: \"127.0.0.1:7\", .. }");
-        for bad in
-            ["http://u:hunter2@h/", "redis://u:hunter2@h:99999/", "redis://u:hunter2@h/x", "rediss://u:hunter2@h/"]
-        {
-            let fault = Link::new(&Secret::new(bad), Duration::from_secs(1)).unwrap_err();
-            assert!(!fault.to_string().contains("hunter2"), "{fault}");
         }
     }
 }
