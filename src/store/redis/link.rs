@@ -1,7 +1,7 @@
 //! The connection to one Redis: made when first needed, made again after it broke, never waited for longer than the time-out.
 
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use redis::aio::{MultiplexedConnection, SendError};
@@ -12,9 +12,11 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::secret::Secret;
+use crate::store::held::Promise;
 use crate::store::{Fault, lock};
 
 use super::answers::{Answers, error_of};
+use super::tracking::Listener;
 
 /// Wait after the first failed attempt to connect; doubled with each further one.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
@@ -33,6 +35,8 @@ struct Inner {
     /// `host:port`; all that errors and logs may say of the URL.
     address: String,
     timeout: Duration,
+    /// Who hears of changes that its connections tell of, where they are asked to.
+    listener: Option<Listener>,
     state: Mutex<State>,
 }
 
@@ -64,6 +68,15 @@ struct Connection {
     line: MultiplexedConnection,
     number: u64,
     since: Instant,
+    promise: Option<Arc<Promise>>,
+}
+
+/// On what grounds an answer may be held.
+pub(super) struct Grounds {
+    /// When it was asked for.
+    pub(super) asked: std::time::Instant,
+    /// That the connection tells of changes.
+    pub(super) promise: Option<Arc<Promise>>,
 }
 
 /// What an operation finds when it wants to ask.
@@ -84,14 +97,33 @@ impl Link {
         let tcp = info.tcp_settings().clone().set_nodelay(true);
         let info = info.set_redis_settings(settings).set_tcp_settings(tcp);
         let client = Client::open(info).map_err(|_| bad_url("cannot be used"))?;
-        Ok(Self(Arc::new(Inner { client, address, timeout, state: Mutex::default() })))
+        Ok(Self(Arc::new(Inner { client, address, timeout, listener: None, state: Mutex::default() })))
     }
 
     /// Another link to the same server, with a connection of its own.
     pub(super) fn another(&self) -> Self {
+        self.with(None)
+    }
+
+    /// Another link to the same server, whose connections promise to tell that listener of changes.
+    pub(super) fn listened(&self, listener: Listener) -> Self {
+        self.with(Some(listener))
+    }
+
+    fn with(&self, listener: Option<Listener>) -> Self {
         let Inner { client, address, timeout, .. } = &*self.0;
-        let (client, address) = (client.clone(), address.clone());
-        Self(Arc::new(Inner { client, address, timeout: *timeout, state: Mutex::default() }))
+        let (client, address, timeout) = (client.clone(), address.clone(), *timeout);
+        Self(Arc::new(Inner { client, address, timeout, listener, state: Mutex::default() }))
+    }
+
+    /// What it is called among those that promise.
+    pub(super) fn name(&self) -> u32 {
+        self.0.listener.as_ref().map_or(u32::MAX, |listener| listener.name)
+    }
+
+    /// Whether it stands and its server has refused to promise anything.
+    pub(super) fn promises_nothing(&self) -> bool {
+        matches!(&lock(&self.0.state).phase, Phase::Up(connection) if connection.promise.is_none())
     }
 
     /// When an operation that starts now must have ended.
@@ -101,13 +133,26 @@ impl Link {
 
     /// One round trip: all commands out, all answers in, by `deadline`.
     pub(super) async fn exchange(&self, commands: &Pipeline, deadline: Instant) -> Result<Answers, Fault> {
+        self.exchange_on_grounds(commands, deadline).await.map(|(answers, _)| answers)
+    }
+
+    /// The same, with what is needed to hold the answers.
+    pub(super) async fn exchange_on_grounds(
+        &self,
+        commands: &Pipeline,
+        deadline: Instant,
+    ) -> Result<(Answers, Grounds), Fault> {
         let Ok(connection) = timeout_at(deadline, self.connection()).await else { return Err(Fault::TimedOut) };
         let mut connection = connection?;
+        let asked = std::time::Instant::now();
         let sent = connection.line.send_packed_commands(commands, 0, commands.len());
         match timeout_at(deadline, sent).await {
             Ok(Ok(values)) => {
+                if let Some(promise) = &connection.promise {
+                    promise.prove(asked);
+                }
                 self.0.answered(&connection, &values);
-                Ok(Answers::new(values, &self.0.address))
+                Ok((Answers::new(values, &self.0.address), Grounds { asked, promise: connection.promise }))
             }
             Ok(Err(error)) => {
                 let fault = self.0.fault(&error);
@@ -162,14 +207,25 @@ impl Inner {
             .set_response_timeout(None)
             .set_pipeline_buffer_size(1024)
             .set_push_sender(move |push: PushInfo| {
-                if let (PushKind::Disconnection, Some(inner)) = (push.kind, inner.upgrade()) {
-                    inner.lost(number, &Fault::Failed(format!("{}: closed the connection", inner.address)));
+                match (push.kind, inner.upgrade()) {
+                    (PushKind::Disconnection, Some(inner)) => {
+                        inner.lost(number, &Fault::Failed(format!("{}: closed the connection", inner.address)));
+                    }
+                    (PushKind::Invalidate, Some(inner)) => inner.hear(number, &push.data),
+                    _ => {}
                 }
                 Ok::<(), SendError>(())
             });
-        let attempt = self.client.get_multiplexed_async_connection_with_config(&config);
+        let attempt = async {
+            let mut line = self.client.get_multiplexed_async_connection_with_config(&config).await?;
+            let promise = match &self.listener {
+                Some(listener) => listener.ask(&mut line).await?,
+                None => None,
+            };
+            Ok((line, promise))
+        };
         let fault = match timeout(self.timeout, attempt).await {
-            Ok(Ok(line)) => return self.connected(line, number),
+            Ok(Ok((line, promise))) => return self.connected(line, promise, number),
             Ok(Err(error)) => self.fault(&error),
             Err(_) => Fault::TimedOut,
         };
@@ -179,8 +235,44 @@ impl Inner {
         state.phase = Phase::Waiting { until: Instant::now() + wait(state.failures), fault };
     }
 
-    fn connected(&self, line: MultiplexedConnection, number: u64) {
-        lock(&self.state).phase = Phase::Up(Connection { line, number, since: Instant::now() });
+    fn connected(self: &Arc<Self>, line: MultiplexedConnection, promise: Option<Arc<Promise>>, number: u64) {
+        if let Some(promise) = &promise {
+            self.keep_proving(Arc::clone(promise));
+        }
+        lock(&self.state).phase = Phase::Up(Connection { line, number, since: Instant::now(), promise });
+    }
+
+    /// Proves a promise as long as it is relied upon. A proof that fails breaks the connection off.
+    fn keep_proving(self: &Arc<Self>, promise: Arc<Promise>) {
+        let inner = Arc::downgrade(self);
+        tokio::spawn(async move {
+            let mut proof = Pipeline::new();
+            proof.cmd("PING");
+            while promise.wants_proof().await {
+                let Some(inner) = inner.upgrade() else { return };
+                let link = Link(inner);
+                let _ = link.exchange(&proof, link.deadline()).await;
+            }
+        });
+    }
+
+    /// Hears what changed, as the connection of that number tells it.
+    fn hear(self: &Arc<Self>, number: u64, told: &[Value]) {
+        let Some(listener) = &self.listener else { return };
+        if !listener.hear(told) {
+            return;
+        }
+        let mut state = lock(&self.state);
+        if let Phase::Up(connection) = &mut state.phase
+            && connection.number == number
+            && let Some(old) = connection.promise.take()
+        {
+            let renewed = Arc::new(old.renewed());
+            connection.promise = Some(Arc::clone(&renewed));
+            drop(state);
+            listener.held.broken(&old, true);
+            self.keep_proving(renewed);
+        }
     }
 
     /// Drops a connection that failed, unless that has happened already. The first failure after an answer is met by connecting
@@ -191,11 +283,21 @@ impl Inner {
             return;
         }
         self.complain(&state, fault);
-        state.phase = match state.failures {
+        let next = match state.failures {
             0 => Phase::Idle,
             failures => Phase::Waiting { until: Instant::now() + wait(failures), fault: fault.clone() },
         };
         state.failures = state.failures.saturating_add(1);
+        self.leave(state, next);
+    }
+
+    /// Leaves a connection, whose promise ends with it.
+    fn leave(&self, mut state: MutexGuard<'_, State>, next: Phase) {
+        let left = std::mem::replace(&mut state.phase, next);
+        drop(state);
+        if let (Phase::Up(Connection { promise: Some(promise), .. }), Some(listener)) = (left, &self.listener) {
+            listener.held.broken(&promise, false);
+        }
     }
 
     fn answered(&self, connection: &Connection, values: &[Value]) {
@@ -208,7 +310,7 @@ impl Inner {
             tracing::info!(store = self.address, "the store answers again");
         }
         if connection.since.elapsed() >= REPLACE_AFTER && values.iter().any(wants_another_server) {
-            state.phase = Phase::Idle;
+            self.leave(state, Phase::Idle);
         }
     }
 
@@ -226,6 +328,12 @@ impl Inner {
             None => error.category().to_owned(),
         };
         Fault::Failed(format!("{}: {what}", self.address))
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.leave(lock(&self.state), Phase::Idle);
     }
 }
 
