@@ -70,7 +70,7 @@ impl Redis {
             return None;
         }
         count(&watch.counts.hits);
-        Some(self.recollect(known.facts, now))
+        Some(self.recollect(question, known.facts, now))
     }
 
     pub(in crate::store) fn known_client(&self, id: &ClientId) -> Option<Option<Arc<ClientRecord>>> {
@@ -98,7 +98,7 @@ impl Redis {
                     return Err(fault);
                 }
                 count(&watch.counts.trusted);
-                Ok(self.recollect(known.facts, now))
+                Ok(self.recollect(question, known.facts, now))
             }
             answer => answer,
         }
@@ -120,7 +120,7 @@ impl Redis {
             }
             known.facts.extend(self.fly(watch, leads, deadline).await?);
             if follows.is_empty() {
-                return Ok(self.recollect(known.facts, Instant::now()));
+                return Ok(self.recollect(question, known.facts, Instant::now()));
             }
             for mut over in follows {
                 // That the channel closes is what is waited for.
@@ -166,12 +166,20 @@ impl Redis {
         }
     }
 
-    fn recollect(&self, facts: Vec<(Key, Fact)>, now: Instant) -> Records {
+    /// What the facts say to a question. The first of a session's hashes counts that is there.
+    fn recollect(&self, question: Question<'_>, facts: Vec<(Key, Fact)>, now: Instant) -> Records {
         let mut records = Records::default();
+        let mut first = question.session.len();
         for (key, fact) in facts {
             match (key, fact) {
                 (_, Fact::Client(client)) => records.client = Some(client),
-                (Key::Session(hash), fact) => records.session = records.session.or_else(|| self.found(hash, fact, now)),
+                (Key::Session(hash), fact) => {
+                    let place = question.session.iter().position(|asked| *asked == hash).unwrap_or(first);
+                    if place < first && fact.is_session() {
+                        first = place;
+                        records.session = self.found(hash, fact, now);
+                    }
+                }
                 _ => {}
             }
         }
