@@ -62,7 +62,7 @@ impl Manner {
 pub async fn start(settings: Settings, manner: Manner) -> anyhow::Result<Running> {
     let listeners: Vec<Listener> = settings.server.listen.iter().map(Listener::bind).collect::<Result<_, _>>()?;
     let admin_listener = Listener::bind(&settings.admin.listen).context("the admin listener")?;
-    let store = Store::open(&settings.store, manner.clock.clone()).await?;
+    let store = Store::open(&settings.store, manner.clock.clone()).await?.holding(settings.held);
     let upstream = Upstream::new(settings.gate.upstream.clone());
     let (trigger, shutdown) = shutdown::channel();
     let addresses = listeners.iter().map(Listener::address).collect();

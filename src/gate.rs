@@ -180,7 +180,9 @@ impl Gate {
                 note.identity = permit.identity().clone();
                 let passage =
                     forward::Passage { inbound: &inbound, claims: &claims, rule: decided.rule, permit: &permit };
-                self.pass(&passage, body, note).await
+                let response = self.pass(&passage, body, note).await;
+                permit.told().await;
+                response
             }
             Err(refusal) if self.lets_by(&refusal) => {
                 note.observed(&refusal);

@@ -14,19 +14,23 @@ mod codec;
 mod counters;
 pub mod counting;
 pub mod embedded;
+pub mod held;
 mod rate;
 pub mod record;
 pub mod redis;
 mod seal;
+mod told;
 pub mod turns;
 
 use codec::Codec;
 use counting::Local;
 use embedded::Embedded;
+use held::{Changes, Held};
 use redis::Redis;
 
 pub use record::{ClientRecord, Ending, HeldCookie, SessionRecord};
 pub use redis::Tls;
+pub use told::Told;
 
 /// The store failed or was too slow; nothing is known.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -97,7 +101,7 @@ impl Question<'_> {
 #[derive(Clone, Debug, Default)]
 pub struct Records {
     /// The client.
-    pub client: Option<ClientRecord>,
+    pub client: Option<Arc<ClientRecord>>,
     /// The session, or what is left of it.
     pub session: Option<Found>,
 }
@@ -117,7 +121,7 @@ pub struct Live {
     /// The key it stands under.
     pub hash: TokenHash,
     /// What is known of it.
-    pub record: SessionRecord,
+    pub record: Arc<SessionRecord>,
     /// When it ends unless used again.
     pub expires: Timestamp,
     /// Last use, as far as the store was told.
@@ -204,6 +208,41 @@ impl Store {
         Ok(Self { engine, codec, clock, local: Arc::default() })
     }
 
+    /// Holds answers of a shared store from now on, for this handle and all that come from it. The others need nothing held.
+    #[must_use]
+    pub fn holding(self, settings: held::Settings) -> Self {
+        let engine = match self.engine {
+            Engine::Redis(redis) if settings.bytes > 0 => Engine::Redis(redis.holding(&Arc::new(Held::new(settings)))),
+            engine => engine,
+        };
+        Self { engine, ..self }
+    }
+
+    /// How many questions were answered by what is held, in all workers.
+    pub fn held_counted(&self) -> held::Counted {
+        match &self.engine {
+            Engine::Embedded(_) => held::Counted::default(),
+            Engine::Redis(redis) => redis.held().map(|held| held.counted()).unwrap_or_default(),
+        }
+    }
+
+    /// Tells when a session may have changed. Look at it once this is made.
+    pub fn changes(&self, hash: TokenHash) -> Changes {
+        match &self.engine {
+            Engine::Redis(redis) => redis.held().map_or_else(Changes::untold, |held| held.changes(hash)),
+            Engine::Embedded(_) => Changes::untold(),
+        }
+    }
+
+    /// What is known of a registered client without asking anybody; `None` where the store must be asked.
+    pub fn known_client(&self, id: &ClientId) -> Option<Option<Arc<ClientRecord>>> {
+        let question = Question { client: Some(id), session: &[] };
+        match &self.engine {
+            Engine::Embedded(embedded) => Some(embedded.ask(question).client),
+            Engine::Redis(redis) => redis.known_client(id),
+        }
+    }
+
     /// A handle for another worker: over a connection of its own, made when first needed, where there are connections.
     #[must_use]
     pub fn attach(&self) -> Self {
@@ -257,9 +296,12 @@ impl Store {
     }
 
     /// Notes that the session was used now and ends after `life`, soon and without waiting; gathered with others. Never creates.
-    pub fn extend(&self, hash: TokenHash, life: Duration) {
+    pub fn extend(&self, hash: TokenHash, life: Duration) -> Told {
         match &self.engine {
-            Engine::Embedded(embedded) => embedded.extend(hash, life),
+            Engine::Embedded(embedded) => {
+                embedded.extend(hash, life);
+                Told::at_once()
+            }
             Engine::Redis(redis) => redis.extend(hash, life),
         }
     }

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use ticketgate::clock::{Clock, Timestamp};
@@ -15,7 +15,7 @@ use ticketgate::secret::Secret;
 use ticketgate::store::record::{Algorithm, LiveSecret};
 use ticketgate::store::{
     Cap, ClientRecord, Created, Ending, Fault, Found, HeldCookie, Key, Live, Location, Question, Remembered,
-    SessionRecord, Settings, Store,
+    SessionRecord, Settings, Store, held,
 };
 
 #[path = "store/bench.rs"]
@@ -74,13 +74,15 @@ fn client(id: &str) -> ClientRecord {
 }
 
 /// Every engine, with a key and without where that may make a difference.
-const STORES: [(Engine, Option<u8>); 10] = [
+const STORES: [(Engine, Option<u8>); 12] = [
     (Engine::Memory, None),
     (Engine::Memory, Some(1)),
     (Engine::File, None),
     (Engine::File, Some(1)),
     (Engine::Redis, None),
     (Engine::Redis, Some(1)),
+    (Engine::Held, None),
+    (Engine::Held, Some(1)),
     (Engine::Secure, Some(1)),
     (Engine::Sentinel, Some(1)),
     (Engine::Cluster, Some(1)),

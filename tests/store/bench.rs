@@ -28,7 +28,10 @@ impl Bench {
         let tls = redis.as_ref().map(Servers::tls).unwrap_or_default();
         let settings = Settings { location, prefix, keys, timeout: Duration::from_secs(20), tls };
         let clock = Clock::movable();
-        let store = Store::open(&settings, clock.clone()).await.unwrap();
+        let mut store = Store::open(&settings, clock.clone()).await.unwrap();
+        if engine.holds() {
+            store = store.holding(held::Settings { bytes: 1 << 20, trust: None });
+        }
         Self { store, settings, clock, redis, directory }
     }
 
@@ -95,8 +98,17 @@ impl Bench {
     }
 
     pub async fn find(&self, hash: TokenHash) -> Option<Found> {
+        self.heard().await;
         let question = Question { client: None, session: &[hash] };
         self.store.ask(question).await.unwrap().session
+    }
+
+    /// Waits until every change so far has been told of: that comes before the answer to any question which is asked now. So many
+    /// questions go to every node of a Cluster.
+    async fn heard(&self) {
+        let unheard_of = |number| self.store.hash(format!("nobody {number} {:?}", Instant::now()).as_bytes());
+        let session: Vec<_> = (0..40).map(unheard_of).collect();
+        self.store.ask(Question { client: None, session: &session }).await.unwrap();
     }
 
     pub async fn live(&self, hash: TokenHash) -> Live {

@@ -66,7 +66,7 @@ async fn a_replaced_key_ends_no_session_and_forgets_no_client() {
             let id = ClientId::new("ios").unwrap();
             let question = Question { client: Some(&id), session: &candidates };
             let records = bench.store.ask(question).await.unwrap();
-            assert_eq!(records.client, Some(client("ios")));
+            assert_eq!(records.client.as_deref(), Some(&client("ios")));
             let Some(Found::Live(live)) = records.session else { panic!("{:?}", records.session) };
             assert_eq!((live.hash, &live.record.user), (hash, &user_id("7")), "found where it stands");
 

@@ -17,6 +17,8 @@ pub enum Engine {
     Memory,
     File,
     Redis,
+    /// Whose answers are held, as those of the last three are.
+    Held,
     /// Over TLS with a certificate of its own, as a user that may do no more than is documented.
     Secure,
     /// A master that Sentinels name, with a replica.
@@ -49,6 +51,13 @@ pub struct Node {
     in_cluster: bool,
 }
 
+impl Engine {
+    /// Whether answers are held.
+    pub fn holds(self) -> bool {
+        matches!(self, Self::Held | Self::Sentinel | Self::Cluster | Self::Resharding)
+    }
+}
+
 impl Servers {
     pub fn of(engine: Engine) -> Option<Self> {
         static SECURE: OnceLock<Servers> = OnceLock::new();
@@ -57,7 +66,7 @@ impl Servers {
         static RESHARDING: OnceLock<Servers> = OnceLock::new();
         match engine {
             Engine::Memory | Engine::File => None,
-            Engine::Redis => Some(Self::new(Kind::One(RedisServer::start()), None, false)),
+            Engine::Redis | Engine::Held => Some(Self::new(Kind::One(RedisServer::start()), None, false)),
             Engine::Secure => Some(SECURE.get_or_init(secure).clone()),
             Engine::Sentinel => Some(SENTINEL.get_or_init(sentinel).clone()),
             Engine::Cluster => Some(CLUSTER.get_or_init(cluster).clone()),

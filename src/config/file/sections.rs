@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::file::ByName;
-use crate::config::values::{OneOrMany, SecretText, Span, Unbuilt};
+use crate::config::values::{OneOrMany, SecretText, Size, Span, Unbuilt};
 
 /// The application.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -56,8 +56,10 @@ pub(crate) struct Store {
     pub(crate) timeout: Span,
     /// For `rediss` URLs.
     pub(crate) tls: StoreTls,
-    /// While it does not answer: `refuse`. (`{trust: DURATION}` is not available in this version.)
+    /// While it does not answer: `refuse`, or `{trust: DURATION}`: sessions verified at most that long ago still pass.
     pub(crate) when_down: WhenDown,
+    /// Memory for answers of Redis that are held as long as it promises to tell of changes; 0 holds none.
+    pub(crate) held: Size,
 }
 
 impl Default for Store {
@@ -69,6 +71,7 @@ impl Default for Store {
             timeout: Span::millis(250),
             tls: StoreTls::default(),
             when_down: WhenDown::Refuse,
+            held: Size(128 << 20),
         }
     }
 }

@@ -6,12 +6,12 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD_PAD_INDIFFERENT as BASE64;
 
 use crate::config::faults::Faults;
-use crate::config::file::sections::{Store, StoreTls};
+use crate::config::file::sections::{Store, StoreTls, WhenDown};
 use crate::config::resolve::{lasting, secrets};
 use crate::config::values::{OneOrMany, SecretText};
 use crate::secret::Secret;
 use crate::store::redis::Target;
-use crate::store::{Key, Location, Settings, Tls};
+use crate::store::{Key, Location, Settings, Tls, held};
 
 /// Longer prefixes waste memory in every key.
 const MAX_PREFIX: usize = 64;
@@ -56,6 +56,20 @@ fn tls(file: &StoreTls, faults: &mut Faults) -> Option<Tls> {
     }
     let checked = tls.check();
     faults.take("store.tls", checked).map(|()| tls)
+}
+
+/// `store.held`, `store.when_down`
+pub(super) fn held(file: &Store, faults: &mut Faults) -> Option<held::Settings> {
+    let trust = match file.when_down {
+        WhenDown::Refuse => None,
+        WhenDown::Trust(trust) => Some(lasting(faults, "store.when_down.trust", trust)?),
+    };
+    let bytes = usize::try_from(file.held.0).unwrap_or(usize::MAX);
+    if trust.is_some() && bytes == 0 {
+        faults.add("store.when_down", "needs store.held: nothing can be trusted that is not held");
+        return None;
+    }
+    Some(held::Settings { bytes, trust })
 }
 
 /// The refusals never show the URL: it may hold a password.

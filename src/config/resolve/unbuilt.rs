@@ -4,7 +4,7 @@
 use crate::config::faults::Faults;
 use crate::config::file::File;
 use crate::config::file::rule::{Login, Rule};
-use crate::config::file::sections::{Session, WhenDown};
+use crate::config::file::sections::Session;
 use crate::config::values::TextOr;
 
 /// Tells of every such key that asks for something.
@@ -12,7 +12,6 @@ pub(super) fn tell(file: &File, faults: &mut Faults) {
     faults.unbuilt("cors", file.cors.is_some());
     faults.unbuilt("tls", file.tls.is_some());
     faults.unbuilt("websocket", !file.websocket.is_empty());
-    faults.unbuilt("store.when_down", file.store.when_down != WhenDown::Refuse);
     session(&file.session, faults);
     for (index, rule) in file.rules.iter().enumerate() {
         self::rule(rule, &format!("rules[{index}]"), faults);

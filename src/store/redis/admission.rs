@@ -31,6 +31,7 @@ impl Redis {
     pub(in crate::store) async fn create(&self, login: &Admission<'_>) -> Result<Created, Fault> {
         let deadline = self.route.deadline();
         let created = self.admit(login, deadline).await;
+        self.forget_session(login.hash);
         if matches!(created, Ok(Created::Stands { .. })) {
             return created;
         }

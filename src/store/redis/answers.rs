@@ -1,10 +1,12 @@
 //! Reading what Redis answered, one command's answer after the other.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use redis::{ServerError, Value};
 
 use crate::store::Fault;
+use crate::store::held::Promise;
 
 use super::url::Address;
 
@@ -16,9 +18,19 @@ pub(super) struct Answers(std::vec::IntoIter<Answer>);
 #[derive(Debug)]
 pub(super) enum Answer {
     /// What was answered, and by whom.
-    Given(Value, Arc<Address>),
+    Given(Value, Arc<Origin>),
     /// Nothing was.
     Lost(Fault),
+}
+
+/// Where an answer comes from, and on what grounds it may be held.
+#[derive(Debug)]
+pub(super) struct Origin {
+    pub(super) address: Arc<Address>,
+    /// When it was asked for.
+    pub(super) asked: Instant,
+    /// That the connection tells of changes.
+    pub(super) promise: Option<Arc<Promise>>,
 }
 
 /// An error that Redis answered.
@@ -68,7 +80,7 @@ pub(super) fn error_of(value: &Value) -> Option<Complaint<'_>> {
 
 impl Answers {
     /// All answers of one server.
-    pub(super) fn new(values: Vec<Value>, from: &Arc<Address>) -> Self {
+    pub(super) fn new(values: Vec<Value>, from: &Arc<Origin>) -> Self {
         Self::of(values.into_iter().map(|value| Answer::Given(value, Arc::clone(from))).collect())
     }
 
@@ -77,13 +89,21 @@ impl Answers {
         Self(answers.into_iter())
     }
 
+    /// Where the next answer comes from; `None` where there is none.
+    pub(super) fn origin(&self) -> Option<Arc<Origin>> {
+        match self.0.as_slice().first()? {
+            Answer::Given(_, origin) => Some(Arc::clone(origin)),
+            Answer::Lost(_) => None,
+        }
+    }
+
     /// The next answer.
     pub(super) fn value(&mut self) -> Result<Value, Fault> {
         match self.0.next().ok_or_else(strange)? {
             Answer::Lost(fault) => Err(fault),
             Answer::Given(value, from) => match error_of(&value) {
                 None => Ok(value),
-                Some(error) => Err(error.fault(&from)),
+                Some(error) => Err(error.fault(&from.address)),
             },
         }
     }

@@ -6,6 +6,7 @@ use redis::Pipeline;
 
 use crate::ids::ClientId;
 use crate::store::Fault;
+use crate::store::held::Key;
 use crate::store::record::ClientRecord;
 
 use super::link::Link;
@@ -16,7 +17,9 @@ impl Redis {
         let mut commands = Pipeline::new();
         let (key, stored) = (self.codec.client_key(&record.id), self.codec.seal_client(record)?);
         commands.cmd("SET").arg(key).arg(stored).arg("NX");
-        Ok(self.exchange(&commands).await?.bytes()?.is_some())
+        let answers = self.exchange(&commands).await;
+        self.forget_client(&record.id);
+        Ok(answers?.bytes()?.is_some())
     }
 
     pub(in crate::store) async fn change_client(
@@ -33,7 +36,9 @@ impl Redis {
             change(&mut record);
             record.id = id.clone();
             let new = self.codec.seal_client(&record)?;
-            if let Some(swapped) = self.swap(scripts::SWAP_CLIENT, &key, (&old, &new), deadline).await? {
+            let swapped = self.swap(scripts::SWAP_CLIENT, &key, (&old, &new), deadline).await;
+            self.forget_client(id);
+            if let Some(swapped) = swapped? {
                 return Ok(swapped.then_some(record));
             }
         }
@@ -43,7 +48,14 @@ impl Redis {
     pub(in crate::store) async fn remove_client(&self, id: &ClientId) -> Result<bool, Fault> {
         let mut commands = Pipeline::new();
         commands.cmd("DEL").arg(self.codec.client_key(id));
-        Ok(self.exchange(&commands).await?.number()? > 0)
+        self.forget_client(id);
+        let answers = self.exchange(&commands).await;
+        self.forget_client(id);
+        Ok(answers?.number()? > 0)
+    }
+
+    fn forget_client(&self, id: &ClientId) {
+        self.forget(&Key::Client(id.clone()));
     }
 
     pub(in crate::store) async fn clients(&self) -> Result<Vec<ClientRecord>, Fault> {

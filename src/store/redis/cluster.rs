@@ -4,19 +4,20 @@
 //! the healing and the pushed messages of a single Redis; and where a node is away, only what it alone knows is a fault. Commands
 //! have one key each, so a round trip falls apart into one for each node, all under way at once.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
-use redis::{Cmd, Pipeline, Value};
+use redis::{Pipeline, Value};
 use tokio::time::{Instant, sleep};
 
 use crate::store::{Fault, lock};
 
-use super::answers::{Answer, Answers, error_of};
+use super::answers::{Answer, Answers, Origin, error_of};
 use super::dial::Dialer;
 use super::link::{Link, Server};
+use super::tracking::Listener;
 use super::url::Address;
 
 use map::Map;
@@ -41,8 +42,13 @@ struct Inner {
     map: Arc<Map>,
     dialer: Arc<Dialer>,
     timeout: Duration,
+    listener: Option<Arc<Listener>>,
     links: Mutex<HashMap<Address, Link>>,
 }
+
+/// A node's place in its Cluster, for its link.
+#[derive(Clone)]
+pub(super) struct Member(Weak<Inner>);
 
 /// A command on its way.
 struct Step {
@@ -63,29 +69,34 @@ enum Redirect {
 impl Cluster {
     /// Connects later.
     pub(super) fn new(seeds: Vec<Address>, dialer: Arc<Dialer>, timeout: Duration) -> Self {
-        Self::over(Arc::new(Map::new(seeds)), dialer, timeout)
+        let (map, links) = (Arc::new(Map::new(seeds)), Mutex::default());
+        Self(Arc::new(Inner { map, dialer, timeout, listener: None, links }))
     }
 
-    /// The same Cluster over connections of its own.
-    pub(super) fn another(&self) -> Self {
-        Self::over(Arc::clone(&self.0.map), Arc::clone(&self.0.dialer), self.0.timeout)
-    }
-
-    fn over(map: Arc<Map>, dialer: Arc<Dialer>, timeout: Duration) -> Self {
-        Self(Arc::new(Inner { map, dialer, timeout, links: Mutex::default() }))
+    /// The same Cluster over connections of its own, which promise to tell that listener of changes.
+    pub(super) fn listened(&self, listener: Option<Arc<Listener>>) -> Self {
+        let Inner { map, dialer, timeout, .. } = &*self.0;
+        let (map, dialer, timeout) = (Arc::clone(map), Arc::clone(dialer), *timeout);
+        let this = Self(Arc::new(Inner { map, dialer, timeout, listener, links: Mutex::default() }));
+        if this.0.listener.is_some() {
+            this.0.map.tell(Arc::downgrade(&this.0));
+        }
+        this
     }
 
     /// One round trip to each node that is concerned, and further ones where slots have moved.
     pub(super) async fn exchange(&self, commands: &Pipeline, deadline: Instant) -> Result<Answers, Fault> {
         let table = self.table(deadline).await?;
         let mut answers: Vec<_> = commands.cmd_iter().map(|_| None).collect();
-        let mut steps = Vec::with_capacity(answers.len());
+        let (mut steps, mut anywhere) = (Vec::with_capacity(answers.len()), Vec::new());
         for (index, (command, answer)) in commands.cmd_iter().zip(&mut answers).enumerate() {
-            match owner_of(command, &table) {
-                Some(owner) => steps.push(Step { index, to: Arc::clone(owner), asking: false }),
-                None => *answer = Some(self.nobody()),
+            match slot_of(command).map(|slot| table.owner(slot)) {
+                Some(Some(owner)) => steps.push(Step { index, to: Arc::clone(owner), asking: false }),
+                Some(None) => *answer = Some(self.nobody()),
+                None => anywhere.push(index),
             }
         }
+        everywhere(&mut steps, &anywhere, &table);
         for round in 1..=ROUNDS {
             steps = self.walk(commands, steps, &mut answers, deadline).await;
             if steps.is_empty() || Instant::now() >= deadline {
@@ -130,11 +141,15 @@ impl Cluster {
             link.values(&part(commands, &steps), deadline).await
         };
         match sent {
-            Ok((values, from)) => {
+            Ok((values, origin)) => {
+                // A node that is still to get the slot tells of no changes that its owner makes.
+                let (address, asked) = (Arc::clone(&origin.address), origin.asked);
+                let (own, guest) = (Arc::new(origin), Arc::new(Origin { address, asked, promise: None }));
                 let mut values = values.into_iter();
                 let answered = steps.into_iter().map(|step| {
                     let value = if step.asking { values.nth(1) } else { values.next() };
-                    let answer = Answer::Given(value.unwrap_or(Value::Nil), Arc::clone(&from));
+                    let origin = if step.asking { &guest } else { &own };
+                    let answer = Answer::Given(value.unwrap_or(Value::Nil), Arc::clone(origin));
                     (step, answer)
                 });
                 answered.collect()
@@ -148,9 +163,9 @@ impl Cluster {
 
     /// Where a step has to go on to after this answer.
     fn onward(&self, step: &Step, answer: &Answer) -> Option<Step> {
-        let Answer::Given(value, from) = answer else { return None };
+        let Answer::Given(value, origin) = answer else { return None };
         let index = step.index;
-        match redirect(value, from)? {
+        match redirect(value, &origin.address)? {
             Redirect::Moved(slot, to) => {
                 self.0.map.moved(slot, &to);
                 self.look_again();
@@ -173,10 +188,15 @@ impl Cluster {
             return link.clone();
         }
         links.retain(|known, _| self.0.map.knows(known));
-        let server = Server::At((**address).clone());
-        let link = Link::new(server, Arc::clone(&self.0.dialer), self.0.timeout);
+        let server = Server::Node((**address).clone(), Member(Arc::downgrade(&self.0)));
+        let link = Link::new(server, Arc::clone(&self.0.dialer), self.0.timeout, self.0.listener.clone());
         links.insert((**address).clone(), link.clone());
         link
+    }
+
+    /// Whether a node that is reached has refused to promise anything.
+    pub(super) fn promises_nothing(&self) -> bool {
+        lock(&self.0.links).values().any(Link::promises_nothing)
     }
 
     /// A link to each node that has slots.
@@ -208,9 +228,16 @@ impl Cluster {
     }
 }
 
-/// A table without gaps has an owner for everything; commands without a key may go anywhere.
-fn owner_of<'a>(command: &Cmd, table: &'a Table) -> Option<&'a Arc<Address>> {
-    slot_of(command).map_or_else(|| table.masters().first(), |slot| table.owner(slot))
+/// Commands without a key go to every node that is asked anything: they prove that all before them has been told.
+fn everywhere(steps: &mut Vec<Step>, anywhere: &[usize], table: &Table) {
+    if anywhere.is_empty() {
+        return;
+    }
+    let asked: BTreeSet<_> = steps.iter().map(|step| Arc::clone(&step.to)).collect();
+    let asked = if asked.is_empty() { table.masters().first().into_iter().cloned().collect() } else { asked };
+    for to in asked {
+        steps.extend(anywhere.iter().map(|&index| Step { index, to: Arc::clone(&to), asking: false }));
+    }
 }
 
 /// The commands of these steps.
@@ -248,6 +275,25 @@ fn whole(answers: Vec<Option<Answer>>) -> Result<Answers, Fault> {
             Err(fault.clone())
         }
         _ => Ok(Answers::of(answers)),
+    }
+}
+
+impl Member {
+    /// Now and then asks who has what, without waiting: a node may have lost its slots without a word.
+    pub(super) fn look(&self) {
+        if let Some(inner) = self.0.upgrade() {
+            Cluster(inner).look_now_and_then();
+        }
+    }
+}
+
+impl Inner {
+    /// Slots of that node are elsewhere now, and it tells of their changes no more.
+    fn lost_slots(&self, node: &Address) {
+        let link = lock(&self.links).get(node).cloned();
+        if let Some(link) = link {
+            link.renew_promise();
+        }
     }
 }
 

@@ -1,19 +1,22 @@
 //! The connection to one Redis: made when first needed, made again after it broke, never waited for longer than the time-out.
 
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use redis::aio::{MultiplexedConnection, SendError};
+use redis::aio::{AsyncPushSender, MultiplexedConnection, SendError};
 use redis::{Pipeline, PushInfo, PushKind, RedisError, Value};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::store::held::Promise;
 use crate::store::{Fault, lock};
 
-use super::answers::{Answers, error_of};
+use super::answers::{Answers, Origin, error_of};
+use super::cluster::Member;
 use super::dial::{Dialer, Driver, Failure};
 use super::sentinel::Sentinels;
+use super::tracking::Listener;
 use super::url::Address;
 
 /// Wait after the first failed attempt to connect; doubled with each further one.
@@ -32,6 +35,8 @@ struct Inner {
     server: Server,
     dialer: Arc<Dialer>,
     timeout: Duration,
+    /// Who hears of changes that its connections tell of, where they are asked to.
+    listener: Option<Arc<Listener>>,
     state: Mutex<State>,
 }
 
@@ -44,6 +49,8 @@ pub(super) enum Server {
     Sentinel(Address),
     /// The one that Sentinels name at the time.
     Master(Arc<Sentinels>),
+    /// One of a Cluster.
+    Node(Address, Member),
 }
 
 #[derive(Default)]
@@ -75,6 +82,7 @@ struct Connection {
     address: Arc<Address>,
     number: u64,
     since: Instant,
+    promise: Option<Arc<Promise>>,
     _driver: Arc<Driver>,
 }
 
@@ -86,36 +94,52 @@ enum Found {
 }
 
 impl Link {
-    /// Connects later.
-    pub(super) fn new(server: Server, dialer: Arc<Dialer>, timeout: Duration) -> Self {
-        Self(Arc::new(Inner { server, dialer, timeout, state: Mutex::default() }))
+    /// Connects later. Where there is a listener, connections promise to tell it of changes.
+    pub(super) fn new(server: Server, dialer: Arc<Dialer>, timeout: Duration, listener: Option<Arc<Listener>>) -> Self {
+        Self(Arc::new(Inner { server, dialer, timeout, listener, state: Mutex::default() }))
     }
 
     /// Another link to the same server, with a connection of its own.
     pub(super) fn another(&self) -> Self {
+        self.listened(None)
+    }
+
+    /// The same, whose connections promise to tell that listener of changes.
+    pub(super) fn listened(&self, listener: Option<Arc<Listener>>) -> Self {
         let Inner { server, dialer, timeout, .. } = &*self.0;
-        Self::new(server.clone(), Arc::clone(dialer), *timeout)
+        Self::new(server.clone(), Arc::clone(dialer), *timeout, listener)
+    }
+
+    /// Whether it stands and its server has refused to promise anything.
+    pub(super) fn promises_nothing(&self) -> bool {
+        matches!(&lock(&self.0.state).phase, Phase::Up(connection) if connection.promise.is_none())
+    }
+
+    /// What was promised so far counts no more, and is promised anew: the server may have lost some of it.
+    pub(super) fn renew_promise(&self) {
+        self.0.renew_promise(None);
     }
 
     /// One round trip: all commands out, all answers in, by `deadline`.
     pub(super) async fn exchange(&self, commands: &Pipeline, deadline: Instant) -> Result<Answers, Fault> {
-        let (values, from) = self.values(commands, deadline).await?;
-        Ok(Answers::new(values, &from))
+        let (values, origin) = self.values(commands, deadline).await?;
+        Ok(Answers::new(values, &Arc::new(origin)))
     }
 
-    /// [`Link::exchange`], with what came as it came, and whom it came from.
-    pub(super) async fn values(
-        &self,
-        commands: &Pipeline,
-        deadline: Instant,
-    ) -> Result<(Vec<Value>, Arc<Address>), Fault> {
+    /// [`Link::exchange`], with what came as it came, and where it came from.
+    pub(super) async fn values(&self, commands: &Pipeline, deadline: Instant) -> Result<(Vec<Value>, Origin), Fault> {
         let Ok(connection) = timeout_at(deadline, self.connection()).await else { return Err(Fault::TimedOut) };
         let mut connection = connection?;
+        let asked = std::time::Instant::now();
         let sent = connection.line.send_packed_commands(commands, 0, commands.len());
         match timeout_at(deadline, sent).await {
             Ok(Ok(values)) => {
+                if let Some(promise) = &connection.promise {
+                    promise.prove(asked);
+                }
                 self.0.answered(&connection, &values);
-                Ok((values, connection.address))
+                let Connection { address, promise, .. } = connection;
+                Ok((values, Origin { address, asked, promise }))
             }
             Ok(Err(error)) => {
                 let fault = fault(&connection.address, &error);
@@ -149,7 +173,11 @@ impl Link {
             }
             Phase::Waiting { until, fault } if Instant::now() < *until => return Found::Down(fault.clone()),
             Phase::Connecting(attempt) if attempt.has_changed().is_ok() => return Found::Connecting(attempt.clone()),
-            Phase::Idle | Phase::Up(_) | Phase::Waiting { .. } | Phase::Connecting(_) => {}
+            Phase::Up(_) => {
+                self.0.leave(state, Phase::Idle);
+                return self.find();
+            }
+            Phase::Idle | Phase::Waiting { .. } | Phase::Connecting(_) => {}
         }
         let (ending, attempt) = watch::channel(());
         state.phase = Phase::Connecting(attempt.clone());
@@ -168,7 +196,7 @@ impl Server {
     /// Where it is now.
     async fn find(&self) -> Result<Address, Fault> {
         match self {
-            Self::At(address) | Self::Sentinel(address) => Ok(address.clone()),
+            Self::At(address) | Self::Sentinel(address) | Self::Node(address, _) => Ok(address.clone()),
             Self::Master(sentinels) => sentinels.master().await,
         }
     }
@@ -178,6 +206,10 @@ impl Server {
         match self {
             Self::At(_) | Self::Sentinel(_) => true,
             Self::Master(sentinels) => sentinels.still_name(address),
+            Self::Node(_, member) => {
+                member.look();
+                true
+            }
         }
     }
 
@@ -198,7 +230,7 @@ impl Server {
 impl fmt::Display for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::At(address) => address.fmt(f),
+            Self::At(address) | Self::Node(address, _) => address.fmt(f),
             Self::Sentinel(address) => write!(f, "Sentinel {address}"),
             Self::Master(sentinels) => sentinels.fmt(f),
         }
@@ -219,21 +251,73 @@ impl Inner {
 
     async fn connection(self: &Arc<Self>, number: u64) -> Result<Connection, Fault> {
         let address = Arc::new(self.server.find().await?);
-        let (inner, from) = (Arc::downgrade(self), Arc::clone(&address));
-        let pushed = move |push: PushInfo| {
-            if let (PushKind::Disconnection, Some(inner)) = (push.kind, inner.upgrade()) {
-                inner.lost(number, &Fault::Failed(format!("{from}: closed the connection")));
-            }
-            Ok::<(), SendError>(())
-        };
         let attempt = async {
-            let dialled = self.dialer.dial(&address, pushed).await;
+            let dialled = self.dialer.dial(&address, self.pushed(number, &address)).await;
             let (mut line, driver) = dialled.map_err(|failure| no_connection(&address, failure))?;
             self.server.check_role(&mut line, &address).await?;
-            Ok((line, Arc::new(driver)))
+            let promise = match &self.listener {
+                Some(listener) => listener.ask(&mut line).await.map_err(|error| fault(&address, &error))?,
+                None => None,
+            };
+            Ok((line, Arc::new(driver), promise))
         };
-        let (line, driver) = timeout(self.timeout, attempt).await.unwrap_or(Err(Fault::TimedOut))?;
-        Ok(Connection { line, address, number, since: Instant::now(), _driver: driver })
+        let (line, driver, promise) = timeout(self.timeout, attempt).await.unwrap_or(Err(Fault::TimedOut))?;
+        if let Some(promise) = &promise {
+            self.keep_proving(Arc::clone(promise));
+        }
+        Ok(Connection { line, address, number, since: Instant::now(), promise, _driver: driver })
+    }
+
+    /// Hears what the connection of that number is told without having asked.
+    fn pushed(self: &Arc<Self>, number: u64, address: &Arc<Address>) -> impl AsyncPushSender + use<> {
+        let (inner, from) = (Arc::downgrade(self), Arc::clone(address));
+        move |push: PushInfo| {
+            match (push.kind, inner.upgrade()) {
+                (PushKind::Disconnection, Some(inner)) => {
+                    inner.lost(number, &Fault::Failed(format!("{from}: closed the connection")));
+                }
+                (PushKind::Invalidate, Some(inner)) => inner.hear(number, &push.data),
+                _ => {}
+            }
+            Ok::<(), SendError>(())
+        }
+    }
+
+    /// Proves a promise as long as it is relied upon. A proof that fails breaks the connection off.
+    fn keep_proving(self: &Arc<Self>, promise: Arc<Promise>) {
+        let inner = Arc::downgrade(self);
+        tokio::spawn(async move {
+            let mut proof = Pipeline::new();
+            proof.cmd("PING");
+            while promise.wants_proof().await {
+                let Some(inner) = inner.upgrade() else { return };
+                let deadline = Instant::now() + inner.timeout;
+                let _ = Link(inner).exchange(&proof, deadline).await;
+            }
+        });
+    }
+
+    /// Hears what changed, as the connection of that number tells it.
+    fn hear(self: &Arc<Self>, number: u64, told: &[Value]) {
+        if self.listener.as_ref().is_some_and(|listener| listener.hear(told)) {
+            self.renew_promise(Some(number));
+        }
+    }
+
+    /// Everything that was promised has changed: on the connection of that number, or on whichever stands.
+    fn renew_promise(self: &Arc<Self>, number: Option<u64>) {
+        let Some(listener) = &self.listener else { return };
+        let mut state = lock(&self.state);
+        if let Phase::Up(connection) = &mut state.phase
+            && number.is_none_or(|number| connection.number == number)
+            && let Some(old) = connection.promise.take()
+        {
+            let renewed = Arc::new(old.renewed());
+            connection.promise = Some(Arc::clone(&renewed));
+            drop(state);
+            listener.held.broken(&old, true);
+            self.keep_proving(renewed);
+        }
     }
 
     /// Drops a connection that failed, unless that has happened already. The first failure after an answer is met by connecting
@@ -244,11 +328,21 @@ impl Inner {
             return;
         }
         self.complain(&state, fault);
-        state.phase = match state.failures {
+        let next = match state.failures {
             0 => Phase::Idle,
             failures => Phase::Waiting { until: Instant::now() + wait(failures), fault: fault.clone() },
         };
         state.failures = state.failures.saturating_add(1);
+        self.leave(state, next);
+    }
+
+    /// Leaves a connection, whose promise ends with it.
+    fn leave(&self, mut state: MutexGuard<'_, State>, next: Phase) {
+        let left = std::mem::replace(&mut state.phase, next);
+        drop(state);
+        if let (Phase::Up(Connection { promise: Some(promise), .. }), Some(listener)) = (left, &self.listener) {
+            listener.held.broken(&promise, false);
+        }
     }
 
     fn answered(&self, connection: &Connection, values: &[Value]) {
@@ -261,7 +355,7 @@ impl Inner {
             tracing::info!(store = %self.server, "the store answers again");
         }
         if connection.since.elapsed() >= REPLACE_AFTER && values.iter().any(wants_another_server) {
-            state.phase = Phase::Idle;
+            self.leave(state, Phase::Idle);
         }
     }
 
@@ -269,6 +363,12 @@ impl Inner {
         if state.failures == 0 {
             tracing::warn!(store = %self.server, %fault, "the store is away");
         }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.leave(lock(&self.state), Phase::Idle);
     }
 }
 

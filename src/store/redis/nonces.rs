@@ -31,7 +31,7 @@ impl Redis {
         match (is_fresh, u64::try_from(full_for)) {
             (true, Ok(0)) => Ok(Remembered::Fresh),
             (true, full_for) => {
-                self.forget(&key, deadline).await?;
+                self.unmark(&key, deadline).await?;
                 Ok(Remembered::Full(Duration::from_millis(full_for.unwrap_or(life))))
             }
             (false, full_for) => {
@@ -43,7 +43,7 @@ impl Redis {
         }
     }
 
-    async fn forget(&self, key: &str, deadline: Instant) -> Result<(), Fault> {
+    async fn unmark(&self, key: &str, deadline: Instant) -> Result<(), Fault> {
         let mut commands = Pipeline::new();
         commands.cmd("DEL").arg(key);
         self.route.exchange(&commands, deadline).await?.number().map(drop)

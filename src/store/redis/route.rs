@@ -15,6 +15,7 @@ use super::dial::Dialer;
 use super::link::{Link, Server};
 use super::sentinel::Sentinels;
 use super::tls::Tls;
+use super::tracking::Listener;
 use super::url::{Layout, Target};
 
 /// The way to the data. Cloning is shallow.
@@ -41,11 +42,11 @@ impl Route {
             Target::parse(url).map_err(|what| Fault::Failed(format!("store.url {what}")))?;
         let dialer = |login| Arc::new(Dialer::new(login, is_tls.then(|| tls.clone())));
         let way = match layout {
-            Layout::One(address) => Way::One(Link::new(Server::At(address), dialer(&login), timeout)),
+            Layout::One(address) => Way::One(Link::new(Server::At(address), dialer(&login), timeout, None)),
             Layout::Sentinel { sentinels, service, login: theirs } => {
                 let sentinels = Arc::new(Sentinels::new(&sentinels, &service, &dialer(&theirs), timeout));
                 let master = Server::Master(Arc::clone(&sentinels));
-                Way::Sentinel(Link::new(master, dialer(&login), timeout), sentinels)
+                Way::Sentinel(Link::new(master, dialer(&login), timeout, None), sentinels)
             }
             Layout::Cluster(seeds) => Way::Cluster(Cluster::new(seeds, dialer(&login), timeout)),
         };
@@ -54,10 +55,16 @@ impl Route {
 
     /// The same way, over connections of its own.
     pub(super) fn another(&self) -> Self {
+        self.listened(None)
+    }
+
+    /// The same, whose connections promise to tell that listener of changes.
+    pub(super) fn listened(&self, listener: Option<&Arc<Listener>>) -> Self {
+        let listener = listener.cloned();
         let way = match &self.way {
-            Way::One(link) => Way::One(link.another()),
-            Way::Sentinel(link, sentinels) => Way::Sentinel(link.another(), Arc::clone(sentinels)),
-            Way::Cluster(cluster) => Way::Cluster(cluster.another()),
+            Way::One(link) => Way::One(link.listened(listener)),
+            Way::Sentinel(link, sentinels) => Way::Sentinel(link.listened(listener), Arc::clone(sentinels)),
+            Way::Cluster(cluster) => Way::Cluster(cluster.listened(listener)),
         };
         Self { way, timeout: self.timeout }
     }
@@ -77,6 +84,14 @@ impl Route {
         match &self.way {
             Way::One(link) | Way::Sentinel(link, _) => link.exchange(commands, deadline).await,
             Way::Cluster(cluster) => cluster.exchange(commands, deadline).await,
+        }
+    }
+
+    /// Whether a server that is reached has refused to promise anything.
+    pub(super) fn promises_nothing(&self) -> bool {
+        match &self.way {
+            Way::One(link) | Way::Sentinel(link, _) => link.promises_nothing(),
+            Way::Cluster(cluster) => cluster.promises_nothing(),
         }
     }
 

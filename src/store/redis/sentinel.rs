@@ -39,7 +39,7 @@ struct Word {
 
 impl Sentinels {
     pub(super) fn new(addresses: &[Address], service: &str, dialer: &Arc<Dialer>, timeout: Duration) -> Self {
-        let link = |address: &Address| Link::new(Server::Sentinel(address.clone()), Arc::clone(dialer), timeout);
+        let link = |address: &Address| Link::new(Server::Sentinel(address.clone()), Arc::clone(dialer), timeout, None);
         Self {
             links: addresses.iter().map(link).collect(),
             service: service.to_owned(),

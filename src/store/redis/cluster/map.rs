@@ -1,6 +1,6 @@
 //! What is known of a Cluster: shared by all workers, asked for anew when it proves wrong, and now and then.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -8,8 +8,8 @@ use redis::Pipeline;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
-use super::Cluster;
 use super::table::Table;
+use super::{Cluster, Inner};
 use crate::store::redis::pause::Pause;
 use crate::store::redis::url::Address;
 use crate::store::{Fault, lock};
@@ -24,6 +24,8 @@ pub(super) struct Map {
     seeds: Vec<Arc<Address>>,
     table: ArcSwapOption<Table>,
     asking: Mutex<Asking>,
+    /// Those whose connections promised to tell of changes.
+    listening: Mutex<Vec<Weak<Inner>>>,
     wrong: Pause,
     old: Pause,
 }
@@ -42,6 +44,7 @@ impl Map {
             seeds: seeds.into_iter().map(Arc::new).collect(),
             table: ArcSwapOption::empty(),
             asking: Mutex::default(),
+            listening: Mutex::default(),
             wrong: Pause::new(LOOK_AGAIN_EVERY),
             old: Pause::new(LOOK_EVERY),
         }
@@ -49,7 +52,30 @@ impl Map {
 
     /// A node said that a slot is elsewhere now.
     pub(super) fn moved(&self, slot: u16, to: &Address) {
-        self.table.rcu(|table| table.as_ref().map(|table| Arc::new(table.with(slot, to))));
+        let before = self.table.rcu(|table| table.as_ref().map(|table| Arc::new(table.with(slot, to))));
+        let owner = before.as_ref().and_then(|table| table.owner(slot));
+        self.lost_slots(owner.filter(|owner| ***owner != *to));
+    }
+
+    fn learned(&self, table: Table) {
+        let table = Arc::new(table);
+        if let Some(before) = self.table.swap(Some(Arc::clone(&table))) {
+            self.lost_slots(before.losers(&table));
+        }
+    }
+
+    /// Whom to tell when a node loses slots.
+    pub(super) fn tell(&self, cluster: Weak<Inner>) {
+        let mut listening = lock(&self.listening);
+        listening.retain(|known| known.strong_count() > 0);
+        listening.push(cluster);
+    }
+
+    fn lost_slots<'a>(&self, nodes: impl IntoIterator<Item = &'a Arc<Address>>) {
+        let listening: Vec<_> = lock(&self.listening).iter().filter_map(Weak::upgrade).collect();
+        for node in nodes {
+            listening.iter().for_each(|cluster| cluster.lost_slots(node));
+        }
     }
 
     /// Whether a node is one of it, as far as is known.
@@ -73,12 +99,9 @@ impl Map {
 impl Cluster {
     /// The table; the first who needs it asks for it, and all wait.
     pub(super) async fn table(&self, deadline: Instant) -> Result<Arc<Table>, Fault> {
-        let map = &self.0.map;
-        if map.old.is_due() {
-            drop(self.ask());
-        }
+        self.look_now_and_then();
         loop {
-            if let Some(table) = map.table.load_full() {
+            if let Some(table) = self.0.map.table.load_full() {
                 return Ok(table);
             }
             let mut attempt = self.ask()?;
@@ -86,6 +109,13 @@ impl Cluster {
             if timeout_at(deadline, attempt.changed()).await.is_err() {
                 return Err(Fault::TimedOut);
             }
+        }
+    }
+
+    /// What is known may have changed without a word.
+    pub(super) fn look_now_and_then(&self) {
+        if self.0.map.old.is_due() {
+            drop(self.ask());
         }
     }
 
@@ -129,7 +159,7 @@ impl Cluster {
             match told.and_then(|mut told| told.value()) {
                 Ok(ranges) => match Table::told(ranges, &node) {
                     Some(table) => {
-                        self.0.map.table.store(Some(Arc::new(table)));
+                        self.0.map.learned(table);
                         return Ok(());
                     }
                     None => fault = Fault::Failed(format!("{node}: it knows of no node that has slots")),

@@ -1,5 +1,6 @@
 //! Which node has which slot.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use redis::Value;
@@ -68,6 +69,12 @@ impl Table {
     /// Who has a slot.
     pub(super) fn owner(&self, slot: u16) -> Option<&Arc<Address>> {
         self.masters.get(usize::from(*self.owners.get(usize::from(slot))?))
+    }
+
+    /// Those who had slots that are another's in `after`.
+    pub(super) fn losers<'a>(&'a self, after: &Self) -> BTreeSet<&'a Arc<Address>> {
+        let owners = (0..SLOTS).filter_map(|slot| self.owner(slot).filter(|owner| after.owner(slot) != Some(owner)));
+        owners.collect()
     }
 
     /// Those that have slots.
@@ -140,6 +147,8 @@ mod tests {
         let moved = table.with(5, &at("c", 4));
         assert_eq!(moved.owner(5).map(|owner| owner.port), Some(4));
         assert_eq!(moved.owner(4).map(|owner| owner.port), Some(1));
+        assert_eq!(table.losers(&moved).into_iter().map(|loser| loser.port).collect::<Vec<_>>(), [1]);
+        assert!(table.losers(&table).is_empty());
     }
 
     #[test]
