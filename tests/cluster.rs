@@ -24,7 +24,7 @@ const ENDED: usize = SESSIONS - 1;
 /// For where a busy machine must not be mistaken for a dead node.
 const PATIENT: [&str; 2] = ["--cluster-node-timeout", "60000"];
 
-/// A gate over a Cluster, and sessions.
+/// A gate over a Cluster, and sessions. Where nothing hangs, its time-out is longer than a busy machine may take.
 struct Case {
     redis: Cluster,
     gate: Gate,
@@ -35,9 +35,10 @@ struct Case {
 }
 
 impl Case {
-    async fn start(redis: Cluster) -> Self {
+    async fn start(redis: Cluster, timeout: &str) -> Self {
         let backend = FakeBackend::answering(LOGIN).await;
-        let yaml = MVC.replace("memory:", &redis.url());
+        let store = format!("{{url: \"{}\", timeout: {timeout}}}", redis.url());
+        let yaml = MVC.replace("{url: \"memory:\"}", &store);
         let gate = Gate::with(&yaml).upstream(&backend.url).start().await;
         let (mut sessions, mut slots, mut known) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..SESSIONS {
@@ -75,7 +76,7 @@ fn assert_closed(tale: &Tale) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn slots_that_move_under_load_refuse_and_lose_nothing() {
-    let case = Case::start(Cluster::start(3, 0, &PATIENT)).await;
+    let case = Case::start(Cluster::start(3, 0, &PATIENT), "2s").await;
     let load = Load::start(&case.sessions, 6);
     let logins = tokio::spawn({
         let ios = case.gate.client("ios", "s3cret");
@@ -111,7 +112,7 @@ async fn slots_that_move_under_load_refuse_and_lose_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_dies_is_replaced_by_its_replica_while_the_others_go_on() {
-    let mut case = Case::start(Cluster::start(3, 1, &[])).await;
+    let mut case = Case::start(Cluster::start(3, 1, &[]), "2s").await;
     assert_eq!(redis::cmd("WAIT").arg(1).arg(5000).query(&mut case.redis.masters()[0].connect()), Ok(1));
     let load = Load::start(&case.sessions, 6);
     case.redis.nodes[0].kill();
@@ -130,7 +131,7 @@ async fn a_node_that_dies_is_replaced_by_its_replica_while_the_others_go_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_dies_without_a_replica_takes_only_its_own_sessions_along_until_it_is_back() {
     let keeping = ["--appendonly", "yes", "--appendfsync", "always"];
-    let mut case = Case::start(Cluster::start(3, 0, &keeping)).await;
+    let mut case = Case::start(Cluster::start(3, 0, &keeping), "2s").await;
     let load = Load::start(&case.sessions, 6);
     case.redis.nodes[0].kill();
     tokio::time::sleep(Duration::from_secs(3)).await;
@@ -146,7 +147,7 @@ async fn a_node_that_dies_without_a_replica_takes_only_its_own_sessions_along_un
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_hangs_costs_those_it_knows_the_timeout_and_others_nothing() {
-    let case = Case::start(Cluster::start(3, 0, &PATIENT)).await;
+    let case = Case::start(Cluster::start(3, 0, &PATIENT), "250ms").await;
     case.redis.nodes[1].signal("STOP");
     let load = Load::start(&case.sessions, 6);
     tokio::time::sleep(Duration::from_secs(2)).await;

@@ -33,7 +33,13 @@ const TRUSTING: held::Settings = held::Settings { trust: Some(Duration::from_sec
 
 async fn open(url: &str) -> Store {
     let location = Location::Redis(Secret::new(url));
-    let settings = Settings { location, prefix: "ticketgate:".into(), keys: Vec::new(), timeout: TIMEOUT, tls: Default::default() };
+    let settings = Settings {
+        location,
+        prefix: "ticketgate:".into(),
+        keys: Vec::new(),
+        timeout: TIMEOUT,
+        tls: Default::default(),
+    };
     Store::open(&settings, Clock::system()).await.unwrap()
 }
 

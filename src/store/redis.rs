@@ -39,6 +39,7 @@ mod reached;
 mod route;
 mod scripts;
 mod sentinel;
+mod server;
 mod tls;
 mod tracking;
 mod url;

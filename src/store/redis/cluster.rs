@@ -16,7 +16,8 @@ use crate::store::{Fault, lock};
 
 use super::answers::{Answer, Answers, Origin, error_of};
 use super::dial::Dialer;
-use super::link::{Link, Server};
+use super::link::Link;
+use super::server::Server;
 use super::tracking::Listener;
 use super::url::Address;
 

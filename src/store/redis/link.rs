@@ -13,9 +13,8 @@ use crate::store::held::Promise;
 use crate::store::{Fault, lock};
 
 use super::answers::{Answers, Origin, error_of};
-use super::cluster::Member;
 use super::dial::{Dialer, Driver, Failure};
-use super::sentinel::Sentinels;
+use super::server::Server;
 use super::tracking::Listener;
 use super::url::Address;
 
@@ -38,19 +37,6 @@ struct Inner {
     /// Who hears of changes that its connections tell of, where they are asked to.
     listener: Option<Arc<Listener>>,
     state: Mutex<State>,
-}
-
-/// Which Redis it is.
-#[derive(Clone)]
-pub(super) enum Server {
-    /// Always the same.
-    At(Address),
-    /// A Sentinel that is asked for it.
-    Sentinel(Address),
-    /// The one that Sentinels name at the time.
-    Master(Arc<Sentinels>),
-    /// One of a Cluster.
-    Node(Address, Member),
 }
 
 #[derive(Default)]
@@ -99,12 +85,7 @@ impl Link {
         Self(Arc::new(Inner { server, dialer, timeout, listener, state: Mutex::default() }))
     }
 
-    /// Another link to the same server, with a connection of its own.
-    pub(super) fn another(&self) -> Self {
-        self.listened(None)
-    }
-
-    /// The same, whose connections promise to tell that listener of changes.
+    /// Another link to the same server, whose own connections promise to tell that listener of changes.
     pub(super) fn listened(&self, listener: Option<Arc<Listener>>) -> Self {
         let Inner { server, dialer, timeout, .. } = &*self.0;
         Self::new(server.clone(), Arc::clone(dialer), *timeout, listener)
@@ -189,51 +170,6 @@ impl Link {
             drop(ending);
         });
         Found::Connecting(attempt)
-    }
-}
-
-impl Server {
-    /// Where it is now.
-    async fn find(&self) -> Result<Address, Fault> {
-        match self {
-            Self::At(address) | Self::Sentinel(address) | Self::Node(address, _) => Ok(address.clone()),
-            Self::Master(sentinels) => sentinels.master().await,
-        }
-    }
-
-    /// Whether nothing says that it is elsewhere by now.
-    fn is_still_at(&self, address: &Address) -> bool {
-        match self {
-            Self::At(_) | Self::Sentinel(_) => true,
-            Self::Master(sentinels) => sentinels.still_name(address),
-            Self::Node(_, member) => {
-                member.look();
-                true
-            }
-        }
-    }
-
-    /// A server that was a master may be one no more, or not yet.
-    async fn check_role(&self, line: &mut MultiplexedConnection, address: &Address) -> Result<(), Fault> {
-        let Self::Master(_) = self else { return Ok(()) };
-        let role = line.send_packed_command(&redis::cmd("ROLE")).await.map_err(|error| fault(address, &error))?;
-        match role {
-            Value::Array(parts) if matches!(parts.first(), Some(Value::BulkString(role)) if role == b"master") => {
-                Ok(())
-            }
-            Value::ServerError(error) => Err(Fault::Failed(format!("{address}: ROLE: {}", error.code()))),
-            _ => Err(Fault::Failed(format!("{address}: the Sentinels name it, but it is no master"))),
-        }
-    }
-}
-
-impl fmt::Display for Server {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::At(address) | Self::Node(address, _) => address.fmt(f),
-            Self::Sentinel(address) => write!(f, "Sentinel {address}"),
-            Self::Master(sentinels) => sentinels.fmt(f),
-        }
     }
 }
 
@@ -396,7 +332,7 @@ fn no_connection(address: &Address, failure: Failure) -> Fault {
     }
 }
 
-fn fault(address: &Address, error: &RedisError) -> Fault {
+pub(super) fn fault(address: &Address, error: &RedisError) -> Fault {
     // Never the detail of a server's error: it may repeat the commands it did not like, AUTH among them.
     let what = match error.code() {
         Some(code) => code.to_owned(),

@@ -14,8 +14,9 @@ use crate::store::Fault;
 
 use super::answers::Answers;
 use super::dial::Dialer;
-use super::link::{Link, Server};
+use super::link::Link;
 use super::pause::Pause;
+use super::server::Server;
 use super::url::Address;
 
 /// A master that answers is asked after so often: it may have been demoted without a word, and lose what it is told.

@@ -1,6 +1,6 @@
 //! A Cluster of real nodes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use redis::{Connection, cmd};
@@ -141,10 +141,27 @@ impl Cluster {
             migrate.exec(&mut source).unwrap();
         }
         set(&mut target, &["NODE", &id(to)]);
+        // Before that, a late word of the former owner may count for more than the new one's.
+        until("all nodes know that the new owner counts", || self.agree_on_epochs());
         set(&mut source, &["NODE", &id(to)]);
         for node in self.masters().iter().filter(|node| ![from.port(), to.port()].contains(&node.port())) {
             set(&mut node.connect(), &["NODE", &id(to)]);
         }
+    }
+
+    /// Whether no two masters have the same epoch, and all say the same of each.
+    fn agree_on_epochs(&self) -> bool {
+        let seen = |node: &RedisServer| -> BTreeMap<String, String> {
+            let nodes: String = node.command(&["CLUSTER", "NODES"]);
+            let masters = nodes.lines().filter(|line| line.contains("master"));
+            masters
+                .map(|line| line.split(' ').collect::<Vec<_>>())
+                .map(|words| (words[0].into(), words[6].into()))
+                .collect()
+        };
+        let views: BTreeSet<_> = self.masters().iter().map(seen).collect();
+        let epochs = views.first().map(|view| view.values().collect::<BTreeSet<_>>().len());
+        views.len() == 1 && epochs == Some(self.masters)
     }
 
     /// How many slots each node has, by its own account.
