@@ -55,7 +55,7 @@ mod tests {
             (&b"123456789"[..], 12739),
             (b"", 0),
             (b"foo", 12182),
-            (b"ticketgate:client:ios", 8196),
+            (b"ticketgate:client:ios", 7906),
             (b"{user1000}.following", 3443),
             (b"user1000", 3443),
             (b"foo{}{bar}", 8363),
