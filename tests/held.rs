@@ -619,7 +619,7 @@ async fn no_reader_stays_behind_a_writer() {
                     let seen = live.record.jar.len();
                     assert!(seen >= least || before.duration_since(at) < BOUND, "{number}: {seen} of {least}");
                     asked += 1;
-                    if asked % 64 == 0 {
+                    if asked.is_multiple_of(64) {
                         store.extend(hash, IDLE);
                         tokio::task::yield_now().await;
                     }

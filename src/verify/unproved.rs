@@ -92,10 +92,10 @@ impl Unproved {
             Box::pin(async move {
                 let mut proof = self.prove(hash, &store, clock.now(), UPLOAD).await;
                 if let (Ok(()), Some(extension)) = (&proof, extension) {
-                    proof = match extension.note(&store).await {
-                        Ok(told) => Ok(told.wait().await),
-                        Err(fault) => Err(fault.into()),
-                    };
+                    match extension.note(&store).await {
+                        Ok(told) => told.wait().await,
+                        Err(fault) => proof = Err(fault.into()),
+                    }
                 }
                 let Err(refusal) = proof else { return true };
                 // Nobody else sets it.
