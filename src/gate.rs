@@ -21,7 +21,7 @@ use crate::request::reserved::{Parts, Reserved};
 use crate::request::target::Lenient;
 use crate::request::{Inbound, Unreadable};
 use crate::store::Store;
-use crate::telemetry::AccessLog;
+use crate::telemetry::{Recorder, RuleLabel};
 use crate::upstream::{self, Interim, Upstream};
 use crate::verify::{self, Case, Excess, Permit, Verifier, signature};
 
@@ -33,8 +33,10 @@ mod read;
 mod redact;
 mod replies;
 mod signed;
+mod unwinding;
 
 use note::Note;
+use unwinding::caught;
 
 /// A request as the server hands it over.
 #[derive(Debug)]
@@ -133,7 +135,7 @@ pub struct Gate {
     store: Store,
     upstream: Upstream,
     clock: Clock,
-    log: AccessLog,
+    recorder: Recorder,
     /// Bounds of bodies whose rule is not known yet.
     arriving: Limits,
     holds_cookies: bool,
@@ -142,24 +144,24 @@ pub struct Gate {
 
 impl Gate {
     /// A gate over its handles.
-    pub fn new(settings: Arc<Settings>, store: Store, upstream: Upstream, clock: Clock, log: AccessLog) -> Self {
+    pub fn new(settings: Arc<Settings>, store: Store, upstream: Upstream, clock: Clock, recorder: Recorder) -> Self {
         let logins = || settings.policy.rules.iter().filter_map(|rule| rule.login.as_ref());
         let holds_cookies = logins().any(|login| login.hold_cookies);
         let cookie_users = logins().map(|login| login.user_id.clone()).filter(|user| user.from.is_cookie()).collect();
         let verifier = Verifier::new(&settings.verify);
         let arriving = settings.arriving();
-        Self { verifier, store, upstream, clock, log, arriving, holds_cookies, cookie_users, settings }
+        Self { verifier, store, upstream, clock, recorder, arriving, holds_cookies, cookie_users, settings }
     }
 
     /// Answers one request. Never fails: whatever goes wrong is an envelope.
     pub async fn answer(&self, arrived: Arrived) -> Response<Body> {
         let mut note = Note::new(self.clock.now(), &arrived);
         let started = Instant::now();
-        let response = match self.walk(arrived, &mut note).await {
+        let response = match caught(self.walk(arrived, &mut note)).await {
             Ok(response) => response,
             Err(refusal) => self.refuse(refusal, &mut note),
         };
-        self.log.record(&note.outcome(response.status().as_u16(), started.elapsed()));
+        self.recorder.record(&note.outcome(response.status().as_u16(), started.elapsed()));
         response
     }
 
@@ -204,7 +206,7 @@ impl Gate {
         let decided = self.settings.decide(inbound);
         body.limit_to(self.settings.max_body(decided.as_ref().ok().map(|decided| decided.rule)))?;
         let decided = decided?;
-        note.rule = Some(decided.rule.name.clone());
+        note.rule = Some(RuleLabel { name: Arc::clone(&decided.rule.name), number: decided.number });
         // A client that waits to be asked for its body (RFC 9110, 10.1.1) is asked once nothing else stands against its request.
         let waits = inbound.head.expects_continue();
         if !waits {

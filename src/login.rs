@@ -62,9 +62,20 @@ pub enum Watched {
     /// The application said no: its answer, without the cookies that are held.
     Failed(Response<Bytes>),
     /// A session stands; the application's JSON with the tokens in it.
-    Merged(UserId, SessionId, Response<Bytes>),
+    Merged(NewLogin, Response<Bytes>),
     /// A session stands; what the client is to be told in the gate's own envelope.
-    Envelope(UserId, SessionId, Map<String, Value>),
+    Envelope(NewLogin, Map<String, Value>),
+}
+
+/// Who is logged in now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewLogin {
+    /// The user.
+    pub user: UserId,
+    /// The session.
+    pub session: SessionId,
+    /// How many older sessions of the user were ended for it.
+    pub displaced: usize,
 }
 
 /// Why a login could not be finished.
@@ -128,9 +139,10 @@ pub async fn watch(
         }
         LoginReply::Envelope => None,
     };
+    let new = NewLogin { user, session: issued.session, displaced: issued.displaced };
     Ok(match merged {
-        Some(body) => Watched::Merged(user, issued.session, with_body(answer.head, body, attempt.rule.hold_cookies)),
-        None => Watched::Envelope(user, issued.session, data),
+        Some(body) => Watched::Merged(new, with_body(answer.head, body, attempt.rule.hold_cookies)),
+        None => Watched::Envelope(new, data),
     })
 }
 

@@ -6,6 +6,8 @@ pub mod pattern;
 pub mod rule;
 pub mod template;
 
+use std::sync::Arc;
+
 use crate::policy::endpoint::{Endpoint, Reader, Reading, Unfit};
 use crate::policy::rule::Rule;
 use crate::request::php::url_decode;
@@ -66,6 +68,8 @@ pub struct Policy {
 pub struct Decided<'a> {
     /// The rule.
     pub rule: &'a Rule,
+    /// Its place in [`Policy::labels`].
+    pub number: usize,
     /// The endpoint the request names (or that the rule gives it).
     pub endpoint: Option<Endpoint>,
 }
@@ -76,12 +80,17 @@ impl Policy {
         self.rules.iter().filter_map(|rule| rule.login.as_ref()).any(|login| login.hold_cookies)
     }
 
+    /// The names of all rules in order, that of the default last.
+    pub fn labels(&self) -> Vec<Arc<str>> {
+        self.rules.iter().chain([&self.default]).map(|rule| Arc::clone(&rule.name)).collect()
+    }
+
     /// The endpoint and the first rule that matches. `reserved` names may not hide in the open rest of a path.
     pub fn decide(&self, inbound: &Inbound, reserved: &Reserved) -> Result<Decided<'_>, Unreadable> {
         let reading = self.reader.read(inbound)?;
         let endpoint = reading.endpoint();
         let path = self.reader.path_without_script(inbound.target.matched());
-        let rule = self.first_match(inbound, path, endpoint);
+        let (number, rule) = self.first_match(inbound, path, endpoint);
         match &reading {
             // Without a path rule of its own, an unfit path is one that PHP might route where no rule looks.
             Reading::Unfit(Unfit { why, file })
@@ -100,7 +109,7 @@ impl Policy {
             }
         }
         let endpoint = rule.endpoint_is.as_ref().or(endpoint).cloned();
-        Ok(Decided { rule, endpoint })
+        Ok(Decided { rule, number, endpoint })
     }
 
     /// Whether the rule that decides leaves bodies unread, told from the head alone: a rule before it that asks for
@@ -134,8 +143,10 @@ impl Policy {
         missed.flat_map(|other| &other.matcher.params).map(|(name, _)| name.as_bytes()).collect()
     }
 
-    fn first_match(&self, inbound: &Inbound, path: &[u8], endpoint: Option<&Endpoint>) -> &Rule {
-        self.rules.iter().find(|rule| self.matches(rule, inbound, path, endpoint)).unwrap_or(&self.default)
+    fn first_match(&self, inbound: &Inbound, path: &[u8], endpoint: Option<&Endpoint>) -> (usize, &Rule) {
+        let mut rules = self.rules.iter().enumerate();
+        let first = rules.find(|(_, rule)| self.matches(rule, inbound, path, endpoint));
+        first.unwrap_or((self.rules.len(), &self.default))
     }
 
     fn matches(&self, rule: &Rule, inbound: &Inbound, path: &[u8], endpoint: Option<&Endpoint>) -> bool {

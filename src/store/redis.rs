@@ -9,10 +9,12 @@ use tokio::time::Instant;
 
 use crate::clock::{Clock, Timestamp};
 use crate::ids::{ClientId, SessionId, TokenHash, UserId};
+use crate::measure::Share;
 use crate::secret::Secret;
 
 use super::codec::Codec;
 use super::held::{Fact, Held, LiveFact};
+use super::meter::Meter;
 use super::record::{Ending, HeldCookie};
 use super::{Fault, Found, Live, Question, Records, Settings, TOMBSTONE_LIFE};
 
@@ -59,22 +61,30 @@ pub struct Redis {
     extensions: Arc<Extensions>,
     /// Where answers are held.
     watch: Option<Watch>,
+    meter: Arc<Share<Meter>>,
 }
 
 impl Redis {
-    pub(super) fn new(url: &Secret, settings: &Settings, codec: Arc<Codec>, clock: Clock) -> Result<Self, Fault> {
+    pub(super) fn new(
+        url: &Secret,
+        settings: &Settings,
+        codec: Arc<Codec>,
+        clock: Clock,
+        meter: Arc<Share<Meter>>,
+    ) -> Result<Self, Fault> {
         let route = Route::new(url, &settings.tls, settings.timeout)?;
-        Ok(Self { route, codec, clock, extensions: Arc::default(), watch: None })
+        Ok(Self { route, codec, clock, extensions: Arc::default(), watch: None, meter })
     }
 
     /// The same store over connections of its own.
-    pub(super) fn attach(&self) -> Self {
+    pub(super) fn attach(&self, meter: Arc<Share<Meter>>) -> Self {
         let attached = Self {
             route: self.route.another(),
             codec: Arc::clone(&self.codec),
             clock: self.clock.clone(),
             extensions: Arc::default(),
             watch: None,
+            meter,
         };
         match &self.watch {
             Some(watch) => attached.holding(&watch.held),

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use crate::clock::Timestamp;
 use crate::ids::TokenHash;
 use crate::store::held::{Begun, Fact, Flight, Key, LiveFact};
+use crate::store::meter::Op;
 use crate::store::{Fault, Told, lock};
 
 use super::Redis;
@@ -102,7 +103,7 @@ impl Redis {
         if must_send {
             let this = self.clone();
             tokio::spawn(async move {
-                while this.send_waiting().await.is_err() {
+                while this.meter.time(Op::Extend, this.send_waiting()).await.is_err() {
                     tokio::time::sleep(RETRY).await;
                 }
             });
