@@ -80,7 +80,7 @@ pub async fn start(settings: Settings, manner: Manner) -> anyhow::Result<Running
     let listeners: Vec<Listener> = settings.server.listen.iter().map(Listener::bind).collect::<Result<_, _>>()?;
     let admin_listener = Listener::bind(&settings.admin.listen).context("the admin listener")?;
     let Manner { clock, log, workers } = manner;
-    let store = Store::open(&settings.store, clock.clone()).await?;
+    let store = Store::open(&settings.store, clock.clone()).await?.holding(settings.held);
     let telemetry = Telemetry::new(log, clock.now()).exporting(settings.log.traces.clone());
     let (trigger, shutdown) = shutdown::channel();
     let (reload, asks) = reload::channel();

@@ -45,6 +45,8 @@ pub struct Settings {
     pub server: crate::server::Settings,
     /// The store.
     pub store: crate::store::Settings,
+    /// What of its answers is held.
+    pub held: crate::store::held::Settings,
     /// The admin listener.
     pub admin: crate::admin::Settings,
     /// Logs.

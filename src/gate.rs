@@ -222,8 +222,9 @@ impl Gate {
                 note.identity = permit.identity().clone();
                 let passage =
                     forward::Passage { inbound: &inbound, claims: &claims, rule: decided.rule, permit: &permit };
-                let response = self.pass(&passage, body, note).await?;
-                self.go_on(&inbound, (decided.rule, Some(&permit)), response, note)
+                let response = self.pass(&passage, body, note).await;
+                permit.told().await;
+                self.go_on(&inbound, (decided.rule, Some(&permit)), response?, note)
             }
             Err(refusal) if self.lets_by(&refusal) => {
                 note.observed(&refusal);

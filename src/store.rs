@@ -15,20 +15,25 @@ mod codec;
 mod counters;
 pub mod counting;
 pub mod embedded;
+pub mod held;
 pub mod meter;
 mod rate;
 pub mod record;
 pub mod redis;
 mod seal;
+mod told;
 pub mod turns;
 
 use codec::Codec;
 use counting::Local;
 use embedded::Embedded;
+use held::{Changes, Held};
 use meter::{Meter, Op};
 use redis::Redis;
 
 pub use record::{ClientRecord, Ending, HeldCookie, SessionRecord};
+pub use redis::Tls;
+pub use told::Told;
 
 /// The store failed or was too slow; nothing is known.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -55,6 +60,8 @@ pub struct Settings {
     pub keys: Vec<Key>,
     /// Bound of every operation, connecting included.
     pub timeout: Duration,
+    /// How Redis is reached where its URL wants TLS.
+    pub tls: Tls,
 }
 
 /// One of the keys of `store.key`.
@@ -73,7 +80,7 @@ pub enum Location {
     Memory,
     /// `file:PATH`
     File(std::path::PathBuf),
-    /// `redis://…`, `rediss://…`; the URL may hold a password.
+    /// `redis://…` and its variants ([`redis::Target`]); the URL may hold a password.
     Redis(Secret),
 }
 
@@ -97,7 +104,7 @@ impl Question<'_> {
 #[derive(Clone, Debug, Default)]
 pub struct Records {
     /// The client.
-    pub client: Option<ClientRecord>,
+    pub client: Option<Arc<ClientRecord>>,
     /// The session, or what is left of it.
     pub session: Option<Found>,
 }
@@ -117,7 +124,7 @@ pub struct Live {
     /// The key it stands under.
     pub hash: TokenHash,
     /// What is known of it.
-    pub record: SessionRecord,
+    pub record: Arc<SessionRecord>,
     /// When it ends unless used again.
     pub expires: Timestamp,
     /// Last use, as far as the store was told.
@@ -202,10 +209,45 @@ impl Store {
                 Engine::Embedded(Embedded::file(path, Arc::clone(&codec), clock.clone(), settings.timeout)?)
             }
             Location::Redis(url) => {
-                Engine::Redis(Redis::new(url, Arc::clone(&codec), clock.clone(), settings.timeout, Arc::clone(&meter))?)
+                Engine::Redis(Redis::new(url, settings, Arc::clone(&codec), clock.clone(), Arc::clone(&meter))?)
             }
         };
         Ok(Self { engine, codec, clock, local: Arc::default(), meter })
+    }
+
+    /// Holds answers of a shared store from now on, for this handle and all that come from it. The others need nothing held.
+    #[must_use]
+    pub fn holding(self, settings: held::Settings) -> Self {
+        let engine = match self.engine {
+            Engine::Redis(redis) if settings.bytes > 0 => Engine::Redis(redis.holding(&Arc::new(Held::new(settings)))),
+            engine => engine,
+        };
+        Self { engine, ..self }
+    }
+
+    /// How many questions were answered by what is held, in all workers.
+    pub fn held_counted(&self) -> held::Counted {
+        match &self.engine {
+            Engine::Embedded(_) => held::Counted::default(),
+            Engine::Redis(redis) => redis.held().map(|held| held.counted()).unwrap_or_default(),
+        }
+    }
+
+    /// Tells when a session may have changed. Look at it once this is made.
+    pub fn changes(&self, hash: TokenHash) -> Changes {
+        match &self.engine {
+            Engine::Redis(redis) => redis.held().map_or_else(Changes::untold, |held| held.changes(hash)),
+            Engine::Embedded(_) => Changes::untold(),
+        }
+    }
+
+    /// What is known of a registered client without asking anybody; `None` where the store must be asked.
+    pub fn known_client(&self, id: &ClientId) -> Option<Option<Arc<ClientRecord>>> {
+        let question = Question { client: Some(id), session: &[] };
+        match &self.engine {
+            Engine::Embedded(embedded) => Some(embedded.ask(question).client),
+            Engine::Redis(redis) => redis.known_client(id),
+        }
     }
 
     /// A handle for another worker: over a connection of its own, made when first needed, where there are connections.
@@ -283,9 +325,12 @@ impl Store {
     }
 
     /// Notes that the session was used now and ends after `life`, soon and without waiting; gathered with others. Never creates.
-    pub fn extend(&self, hash: TokenHash, life: Duration) {
+    pub fn extend(&self, hash: TokenHash, life: Duration) -> Told {
         match &self.engine {
-            Engine::Embedded(embedded) => embedded.extend(hash, life),
+            Engine::Embedded(embedded) => {
+                embedded.extend(hash, life);
+                Told::at_once()
+            }
             Engine::Redis(redis) => redis.extend(hash, life),
         }
     }
@@ -433,6 +478,14 @@ impl Store {
             }
         };
         self.meter.time(Op::Ping, asked).await
+    }
+
+    /// What it is and what answers there, in words; a fault where nothing does or it cannot be used.
+    pub async fn reached(&self) -> Result<String, Fault> {
+        match &self.engine {
+            Engine::Embedded(_) => Ok("embedded".to_owned()),
+            Engine::Redis(redis) => redis.reached().await,
+        }
     }
 }
 

@@ -21,7 +21,7 @@ use crate::request::body::Body;
 use crate::secret::Secret;
 use crate::store::counting::Tally;
 use crate::store::record::{Algorithm, ClientRecord};
-use crate::store::{Fault, Found, Live, Question, Records, Store};
+use crate::store::{Fault, Found, Live, Question, Records, Store, Told};
 
 pub mod client;
 pub mod client_token;
@@ -79,6 +79,7 @@ pub struct Permit {
     client_secret: Option<Secret>,
     session: Option<Live>,
     late: Option<Late>,
+    told: Told,
 }
 
 impl Permit {
@@ -103,9 +104,19 @@ impl Permit {
         self.late.as_ref().and_then(|late| late.get())
     }
 
+    /// Waits until the store knows of the use, if it had to be told: no answer goes out before, so that a gate that dies right after
+    /// it takes no user's time away.
+    pub async fn told(&self) {
+        self.told.wait().await;
+    }
+
     /// What `mode: observe` forwards: a request that proved nothing.
     pub fn observed() -> Self {
-        Self { identity: Identity::default(), client_secret: None, session: None, late: None }
+        Self::of(Identity::default(), None, None)
+    }
+
+    const fn of(identity: Identity, client_secret: Option<Secret>, session: Option<Live>) -> Self {
+        Self { identity, client_secret, session, late: None, told: Told::at_once() }
     }
 }
 
@@ -214,10 +225,10 @@ impl Verifier {
             let late = unproved.check_at_end(body, store, clock, extension);
             return Ok(Permit { late: Some(late), ..permit });
         }
-        if let Some(extension) = extension {
-            extension.note(store).await?;
+        match extension {
+            Some(extension) => Ok(Permit { told: extension.note(store).await?, ..permit }),
+            None => Ok(permit),
         }
-        Ok(permit)
     }
 
     /// Client, signature and session.
@@ -244,23 +255,25 @@ impl Verifier {
         let claimed = claimed_client(case.claims).filter(|_| require.needs_client());
         let of_file = claimed.as_ref().is_some_and(|id| self.clients.contains_key(id));
         let prechecked = self.precheck(case);
-        if prechecked.is_ok() && require.needs_client() && !of_file {
+        let known = claimed.as_ref().filter(|_| !of_file && prechecked.is_ok()).map(|id| store.known_client(id));
+        if let Some(None) = known {
             let (records, locked) = self.ask(case, claimed.as_ref(), true, store).await?;
             let records = records?;
-            let caller = self.judge_caller(case, records.client.as_ref(), now)?;
+            let caller = self.judge_caller(case, records.client.as_deref(), now)?;
             return Ok((caller, records.session, locked));
         }
-        // A store that is away is no reason to say anything else of a client of the file that does not prove itself, or of a
+        // A store that is away is no reason to say anything else of a client that is known and does not prove itself, or of a
         // session that is not even claimed.
-        let mut caller = prechecked.and_then(|()| self.judge_caller(case, None, now));
+        let mut caller = prechecked.and_then(|()| self.judge_caller(case, known.flatten().flatten().as_deref(), now));
         // An unknown client is looked for in the store. So that nobody can tell the two by the time they take, a refused one is as
-        // well; whatever the store says of it changes nothing.
+        // well, unless that is known already; whatever the store says of it changes nothing.
         let refused = matches!(caller, Err(Denial::ClientRefused(_) | Denial::SignRefused(_)));
+        let looked_for = claimed.as_ref().filter(|id| refused && store.known_client(id).is_none());
         if caller.is_ok() && require.needs_user() {
             caller = session::claimed(&self.session, case.claims).and(caller);
         }
-        let hopeful = caller.is_ok() || refused;
-        let (records, locked) = self.ask(case, claimed.as_ref().filter(|_| refused), hopeful, store).await?;
+        let hopeful = caller.is_ok() || looked_for.is_some();
+        let (records, locked) = self.ask(case, looked_for, hopeful, store).await?;
         Ok((caller?, records?.session, locked))
     }
 
@@ -354,13 +367,13 @@ impl Verifier {
     ) -> Result<(Permit, Option<Extension>), Denial> {
         let mut identity = Identity { client, ..Identity::default() };
         if !case.decided.rule.require.needs_user() {
-            return Ok((Permit { identity, client_secret, session: None, late: None }, None));
+            return Ok((Permit::of(identity, client_secret, None), None));
         }
         let live = session::judge(&self.session, case, found, identity.client.as_ref(), now)?;
         identity.user = Some(live.record.user.clone());
         identity.session = Some(live.record.id.clone());
         let extension = if case.decided.rule.extend { self.session.extension(&live, now) } else { None };
-        Ok((Permit { identity, client_secret, session: Some(live), late: None }, extension))
+        Ok((Permit::of(identity, client_secret, Some(live)), extension))
     }
 }
 

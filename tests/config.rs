@@ -251,16 +251,23 @@ fn sealed_tokens_need_logins_that_need_a_client() {
 fn a_protection_that_this_version_does_not_have_is_refused_and_never_ignored() {
     for (text, key) in [
         ("websocket: [{path: /ws, mode: bridge, require: public}]\n", "websocket[0].mode"),
-        ("store: {when_down: {trust: 30s}}\n", "store.when_down"),
         ("rules: [{path: /a, require: public, guest: true}]\n", "rules[0].guest"),
     ] {
         assert_fault(text, &format!("2: {key}"), "not available in this version");
     }
-    for url in ["rediss://h", "redis+sentinel://h/s/0", "redis+cluster://h"] {
-        assert_fault(&format!("store: {{url: \"{url}\"}}\n"), "2: store.url", "not available in this version");
-    }
     let login = "rules: [{path: /l, require: public, login: {success: {status: 200}, user_id: {from: \"json:/u\", get: /me}, before: {get: /}}}]\n";
     assert_eq!(faults(login).len(), 1);
+}
+
+#[test]
+fn what_is_wrong_with_tls_to_the_store_is_told() {
+    for (tls, url, place, part) in [
+        ("{name: h}", "redis://h", "2: store.tls", "store.url is none of them"),
+        ("{cert: a.pem}", "rediss://h", "2: store.tls", "needs cert and key"),
+        ("{ca: nowhere.pem}", "rediss://h", "2: store.tls", "No such file"),
+    ] {
+        assert_fault(&format!("store: {{url: \"{url}\", tls: {tls}}}\n"), place, part);
+    }
 }
 
 #[test]

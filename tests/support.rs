@@ -10,6 +10,7 @@ pub mod caller;
 pub mod gate;
 pub mod http;
 pub mod http2;
+pub mod load;
 pub mod naming;
 pub mod php;
 pub mod process;

@@ -161,7 +161,13 @@ impl Bench {
     async fn new() -> Self {
         let clock = Clock::system();
         let timeout = Duration::from_secs(5);
-        let settings = store::Settings { location: Location::Memory, prefix: "t:".to_owned(), keys: vec![], timeout };
+        let settings = store::Settings {
+            location: Location::Memory,
+            prefix: "t:".to_owned(),
+            keys: vec![],
+            timeout,
+            tls: Default::default(),
+        };
         let store = Store::open(&settings, clock.clone()).await.expect("a store in memory");
         assert!(store.add_client(&stored_client("stored")).await.expect("a store"), "a new client");
         Self { verifier: Verifier::new(&self::settings()), store, clock, rule: rule() }

@@ -44,6 +44,7 @@ pub(super) struct Force {
 pub(super) struct Rest {
     pub(super) admin: admin::Settings,
     pub(super) store: store::Settings,
+    pub(super) held: store::held::Settings,
     pub(super) log: telemetry::Settings,
     drain_delay: Duration,
     shown: serde_json::Value,
@@ -115,10 +116,10 @@ impl Force {
 }
 
 fn split(settings: Settings, upstream: Upstream, handles: &Handles) -> (Made, Rest) {
-    let Settings { gate, server, store, admin, log, drain_delay, shown } = settings;
+    let Settings { gate, server, store, admin, log, drain_delay, shown, held } = settings;
     let (gate, server) = (Arc::new(gate), Arc::new(server));
     let (clock, telemetry) = (handles.clock.clone(), handles.telemetry.clone());
-    (Made { gate, server, upstream, clock, telemetry }, Rest { admin, store, log, drain_delay, shown })
+    (Made { gate, server, upstream, clock, telemetry }, Rest { admin, store, held, log, drain_delay, shown })
 }
 
 fn admin_parts(handles: &Handles, made: &Made, rest: &Rest) -> admin::Parts {

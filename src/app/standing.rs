@@ -25,6 +25,9 @@ pub(super) fn differences(server: &server::Settings, rest: &Rest, new: &Settings
         ("store.url", store.0.location != store.1.location),
         ("store.prefix", store.0.prefix != store.1.prefix),
         ("store.timeout", store.0.timeout != store.1.timeout),
+        ("store.tls", store.0.tls != store.1.tls),
+        ("store.held", rest.held.bytes != new.held.bytes),
+        ("store.when_down", rest.held.trust != new.held.trust),
         ("log.format", rest.log.json != new.log.json),
     ];
     let differing = cases.into_iter().filter(|(_, differs)| *differs);

@@ -42,12 +42,14 @@ pub(crate) fn settings(file: &File, faults: &mut Faults) -> Option<Settings> {
     unbuilt::tell(file, faults);
     let server = server(file, faults);
     let store = store::settings(&file.store, faults);
+    let held = store::held(&file.store, faults);
     let admin = admin(file, faults);
     let gate = gate(file, faults);
     Some(Settings {
         gate: gate?,
         server: server?,
         store: store?,
+        held: held?,
         admin: admin?,
         log: log(&file.log),
         drain_delay: file.drain_delay.0,

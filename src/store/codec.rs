@@ -71,7 +71,12 @@ impl Codec {
 
     /// Key of a session.
     pub(super) fn session_key(&self, hash: TokenHash) -> String {
-        format!("{}session:{}", self.prefix, hash.to_hex())
+        self.session_prefix() + &hash.to_hex()
+    }
+
+    /// What the key of every session begins with.
+    pub(super) fn session_prefix(&self) -> String {
+        format!("{}session:", self.prefix)
     }
 
     /// Key of the list of a user's sessions.

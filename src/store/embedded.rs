@@ -87,7 +87,7 @@ impl Embedded {
     pub(super) fn ask(&self, question: Question<'_>) -> Records {
         let now = self.clock.now();
         let state = lock(&self.shared.state);
-        let client = question.client.and_then(|id| state.tables.client(id)).map(|record| ClientRecord::clone(record));
+        let client = question.client.and_then(|id| state.tables.client(id)).cloned();
         Records { client, session: question.session.iter().find_map(|hash| state.tables.find(*hash, now)) }
     }
 

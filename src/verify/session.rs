@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::clock::Timestamp;
 use crate::credentials::Claims;
 use crate::ids::{ClientId, TokenHash};
-use crate::store::{Fault, Found, Live, Store};
+use crate::store::{Fault, Found, Live, Store, Told};
 use crate::verify::Case;
 use crate::verify::denial::{Denial, SessionFlaw};
 
@@ -65,9 +65,12 @@ const SOON: Duration = Duration::from_secs(1);
 
 impl Extension {
     /// Tells the store.
-    pub(super) async fn note(self, store: &Store) -> Result<(), Fault> {
-        store.extend(self.hash, self.life);
-        if self.urgent { store.flush().await } else { Ok(()) }
+    pub(super) async fn note(self, store: &Store) -> Result<Told, Fault> {
+        let told = store.extend(self.hash, self.life);
+        if self.urgent {
+            store.flush().await?;
+        }
+        Ok(told)
     }
 }
 

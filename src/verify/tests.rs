@@ -87,7 +87,7 @@ fn live(client: Option<&str>) -> Live {
         jar: Vec::new(),
         holds_cookies: false,
     };
-    Live { hash: TokenHash::new([1; 32]), record, expires: NOW.plus(HOUR), used: NOW.minus(HOUR) }
+    Live { hash: TokenHash::new([1; 32]), record: Arc::new(record), expires: NOW.plus(HOUR), used: NOW.minus(HOUR) }
 }
 
 fn token() -> String {
@@ -228,7 +228,7 @@ fn a_session_expires_and_ends_at_its_greatest_age() {
     assert_eq!(Trial::denial(expired), Denial::UserRefused(SessionFlaw::Expired));
     let aged = |t: &mut Trial| {
         let mut session = live(Some("ios"));
-        session.record.ends = NOW;
+        Arc::make_mut(&mut session.record).ends = NOW;
         t.session = Some(Found::Live(session));
     };
     assert_eq!(Trial::denial(aged), Denial::UserRefused(SessionFlaw::Expired));
@@ -239,7 +239,8 @@ fn an_extension_never_passes_the_greatest_age_and_is_made_only_when_due() {
     let extension_of = |expires: Timestamp, ends: Timestamp| {
         let trial = Trial::with(|t| {
             let mut session = live(Some("ios"));
-            (session.expires, session.record.ends) = (expires, ends);
+            session.expires = expires;
+            Arc::make_mut(&mut session.record).ends = ends;
             t.session = Some(Found::Live(session));
         });
         trial.judge().unwrap().1.map(|extension| extension.life)

@@ -167,7 +167,13 @@ impl Answer {
 
 fn memory() -> store::Settings {
     let timeout = Duration::from_secs(5);
-    store::Settings { location: Location::Memory, prefix: "ticketgate:".to_owned(), keys: Vec::new(), timeout }
+    store::Settings {
+        location: Location::Memory,
+        prefix: "ticketgate:".to_owned(),
+        keys: Vec::new(),
+        timeout,
+        tls: Default::default(),
+    }
 }
 
 fn upstream(port: u16) -> Upstream {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::file::ByName;
 use crate::config::file::rule::Conditions;
-use crate::config::values::{OneOrMany, SecretText, Span};
+use crate::config::values::{OneOrMany, SecretText, Size, Span};
 
 /// The application.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -45,7 +45,8 @@ impl Default for Upstream {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Store {
-    /// `memory:`, `file:PATH` or `redis://[user:pass@]host:port/db`.
+    /// `memory:`, `file:PATH`, `redis://[user:pass@]host:port/db`, `redis+sentinel://h1,h2,h3/SERVICE/db` or
+    /// `redis+cluster://h1,h2,h3`; with `rediss` in place of `redis`, over TLS.
     #[serde(serialize_with = "memory")]
     pub(crate) url: SecretText,
     /// Before every key in Redis.
@@ -54,8 +55,12 @@ pub(crate) struct Store {
     pub(crate) key: OneOrMany<Option<SecretText>>,
     /// Bound of every single operation, connecting included.
     pub(crate) timeout: Span,
-    /// While it does not answer: `refuse`. (`{trust: DURATION}` is not available in this version.)
+    /// For `rediss` URLs.
+    pub(crate) tls: StoreTls,
+    /// While it does not answer: `refuse`, or `{trust: DURATION}`: sessions verified at most that long ago still pass.
     pub(crate) when_down: WhenDown,
+    /// Memory for answers of Redis that are held as long as it promises to tell of changes; 0 holds none.
+    pub(crate) held: Size,
 }
 
 impl Default for Store {
@@ -65,9 +70,25 @@ impl Default for Store {
             prefix: "ticketgate:".to_owned(),
             key: OneOrMany::default(),
             timeout: Span::millis(250),
+            tls: StoreTls::default(),
             when_down: WhenDown::Refuse,
+            held: Size(128 << 20),
         }
     }
+}
+
+/// Whom to trust at the other end of a `rediss` URL, and as whom to appear.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct StoreTls {
+    /// Path of the certificates (PEM) that sign those of the servers; without it, those that the system trusts.
+    pub(crate) ca: Option<String>,
+    /// Path of a certificate (PEM) to show, where Redis asks for one.
+    pub(crate) cert: Option<String>,
+    /// Path of its key (PEM).
+    pub(crate) key: Option<String>,
+    /// The name in the servers' certificates, where it is not the host that they are reached by.
+    pub(crate) name: Option<String>,
 }
 
 /// Only defaults are ever serialised, for the schema; the type as such never shows its text.

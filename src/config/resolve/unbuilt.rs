@@ -4,11 +4,10 @@
 use crate::config::faults::Faults;
 use crate::config::file::File;
 use crate::config::file::rule::Rule;
-use crate::config::file::sections::{Session, WhenDown};
+use crate::config::file::sections::Session;
 
 /// Tells of every such key that asks for something.
 pub(super) fn tell(file: &File, faults: &mut Faults) {
-    faults.unbuilt("store.when_down", file.store.when_down != WhenDown::Refuse);
     session(&file.session, faults);
     for (index, rule) in file.rules.iter().enumerate() {
         self::rule(rule, &format!("rules[{index}]"), faults);

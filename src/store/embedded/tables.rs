@@ -233,7 +233,7 @@ impl Tables {
 
 /// A living session as callers see it.
 pub(super) fn live(hash: TokenHash, entry: &Entry, record: &Arc<SessionRecord>) -> Live {
-    Live { hash, record: SessionRecord::clone(record), expires: entry.expires, used: entry.used }
+    Live { hash, record: Arc::clone(record), expires: entry.expires, used: entry.used }
 }
 
 #[cfg(test)]
