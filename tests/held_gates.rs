@@ -18,7 +18,7 @@ use ticketgate::clock::Clock;
 use ticketgate::ids::{ClientId, SessionId, TokenHash, UserId};
 use ticketgate::secret::Secret;
 use ticketgate::store::record::{Algorithm, LiveSecret};
-use ticketgate::store::{ClientRecord, Ending, Location, SessionRecord, Settings, Store};
+use ticketgate::store::{ClientRecord, Ending, Location, SessionRecord, Settings, Store, Tls};
 
 const CONFIG: &str = r#"
 upstream: {url: "{upstream}"}
@@ -51,7 +51,8 @@ impl Site {
         let (backend, redis) = (Backend::answering(OK).await, RedisServer::start());
         let location = Location::Redis(Secret::new(redis.url()));
         let timeout = Duration::from_secs(20);
-        let settings = Settings { location, prefix: "ticketgate:".into(), keys: Vec::new(), timeout };
+        let settings =
+            Settings { location, prefix: "ticketgate:".into(), keys: Vec::new(), timeout, tls: Tls::default() };
         let hand = Store::open(&settings, Clock::system()).await.unwrap();
         Self { backend, redis, hand }
     }

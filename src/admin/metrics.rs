@@ -57,9 +57,11 @@ fn store(store: &Store, page: &mut Page) {
     }
     let help = "Questions that the store did not answer.";
     page.family("ticketgate_store_errors_total", Kind::Counter, help).sample(&[], sum.errors);
-    let help = "Decisions that a held answer sufficed for (hit), or did not (miss).";
+    let help =
+        "Questions that held answers sufficed for (hit), did not (miss), or did while the store was down (trusted).";
     let mut held = page.family("ticketgate_held_answers_total", Kind::Counter, help);
-    for (result, count) in sum.held() {
+    let counted = store.held_counted();
+    for (result, count) in [("hit", counted.hits), ("miss", counted.misses), ("trusted", counted.trusted)] {
         held.sample(&[("result", result)], count);
     }
     let help = "Limits counted in this process alone, because the store could not count.";

@@ -51,21 +51,11 @@ impl Op {
     }
 }
 
-/// Whether an answer was held when it was wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Held {
-    /// It was.
-    Hit,
-    /// It was not, and the store was asked.
-    Miss,
-}
-
 /// What one handle on the store counts.
 #[derive(Debug, Default)]
 pub struct Meter {
     took: [Histogram; Op::ALL.len()],
     errors: Counter,
-    held: [Counter; 2],
 }
 
 /// What all handles counted.
@@ -74,7 +64,6 @@ pub struct Sum {
     took: [Times; Op::ALL.len()],
     /// Questions that were not answered.
     pub errors: u64,
-    held: [u64; 2],
 }
 
 impl Meter {
@@ -95,12 +84,6 @@ impl Meter {
             self.errors.up();
         }
     }
-
-    /// An answer was wanted that may be held.
-    pub fn held(&self, held: Held) {
-        let [hits, misses] = &self.held;
-        if held == Held::Hit { hits } else { misses }.up();
-    }
 }
 
 impl Figures for Meter {
@@ -109,7 +92,6 @@ impl Figures for Meter {
     fn add_to(&self, sum: &mut Sum) {
         sum.took.iter_mut().zip(&self.took).for_each(|(sum, took)| sum.add(&took.read()));
         sum.errors += self.errors.get();
-        sum.held.iter_mut().zip(&self.held).for_each(|(sum, held)| *sum += held.get());
     }
 }
 
@@ -117,11 +99,5 @@ impl Sum {
     /// How long each kind of question took.
     pub fn took(&self) -> impl Iterator<Item = (&'static str, &Times)> {
         Op::ALL.into_iter().map(Op::name).zip(&self.took)
-    }
-
-    /// How many answers were held, and were not.
-    pub fn held(&self) -> [(&'static str, u64); 2] {
-        let [hits, misses] = self.held;
-        [("hit", hits), ("miss", misses)]
     }
 }
