@@ -6,13 +6,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::Response;
-use hyper::body::Incoming;
-
 use crate::clock::Clock;
 use crate::credentials::{self, Claims};
 use crate::policy::login_rule::UserSource;
 use crate::policy::rule::Rule;
-use crate::policy::{Decided, Policy, Requirement};
+use crate::policy::{Decided, Policy};
 use crate::reply::{self, Asked, Body, Reason, Refusal};
 use crate::request::address::{Peer, TrustedProxies};
 use crate::request::body::{self, Limits};
@@ -28,12 +26,16 @@ use crate::verify::{self, Case, Excess, Permit, Verifier, signature};
 pub mod explain;
 mod forward;
 mod location;
+pub mod message;
 mod note;
 mod read;
 mod redact;
 mod replies;
 mod signed;
 
+use forward::Passage;
+pub use message::{Answered, Message, Opened};
+use message::Sent;
 use note::Note;
 
 /// A request as the server hands it over.
@@ -42,11 +44,13 @@ pub struct Arrived {
     /// Its head, or why there is none.
     pub head: Result<Head, Unreadable>,
     /// Its body.
-    pub body: Incoming,
+    pub body: body::Arriving,
     /// The connection it came by.
     pub peer: Peer,
     /// Where interim replies go.
     pub interim: Interim,
+    /// What a message of a connection brings along, where this is one.
+    pub sent: Option<Arc<Sent>>,
 }
 
 /// `mode`.
@@ -165,10 +169,15 @@ impl Gate {
 
     /// The steps of a request, in order; none calls an earlier one.
     async fn walk(&self, arrived: Arrived, note: &mut Note) -> Result<Response<Body>, Refusal> {
+        let sent = arrived.sent.clone();
+        let sent = sent.as_deref();
         let mut inbound = self.read(arrived, note).await?;
         let mut body = inbound.split_body();
-        let claims = Claims::of(&inbound, &self.settings.credentials);
-        let verdict = self.decide(&inbound, &claims, &mut body, note).await;
+        let claims = match sent {
+            Some(sent) => sent.claims(),
+            None => Claims::of(&inbound, &self.settings.credentials),
+        };
+        let verdict = self.decide((&inbound, &claims, sent), &mut body, note).await;
         if let Err(refusal) = &verdict {
             self.tell_signed(refusal, (&inbound, &claims), || signature::body_hash(&body), note);
         }
@@ -178,11 +187,10 @@ impl Gate {
         match verdict {
             Ok((decided, permit)) => {
                 note.identity = permit.identity().clone();
-                let passage =
-                    forward::Passage { inbound: &inbound, claims: &claims, rule: decided.rule, permit: &permit };
+                let passage = Passage { inbound: &inbound, claims: &claims, decided: &decided, permit: &permit, sent };
                 self.pass(&passage, body, note).await
             }
-            Err(refusal) if self.lets_by(&refusal) => {
+            Err(refusal) if self.lets_by(&refusal) && sent.is_none() => {
                 note.observed(&refusal);
                 self.gather_rest(&inbound, &mut body).await?;
                 self.pass_observed(&inbound, body, note).await
@@ -194,12 +202,14 @@ impl Gate {
     /// The rule, and the permit that it asks for.
     async fn decide<'a>(
         &'a self,
-        inbound: &Inbound,
-        claims: &Claims<'_>,
+        (inbound, claims, sent): (&Inbound, &Claims<'_>, Option<&'a Sent>),
         body: &mut body::Body,
         note: &mut Note,
     ) -> Result<(Decided<'a>, Permit), Refusal> {
-        let decided = self.settings.decide(inbound);
+        let decided = match sent {
+            Some(sent) => self.settings.decide_message(inbound, sent),
+            None => self.settings.decide(inbound),
+        };
         body.limit_to(self.settings.max_body(decided.as_ref().ok().map(|decided| decided.rule)))?;
         let decided = decided?;
         note.rule = Some(decided.rule.name.clone());
@@ -208,7 +218,7 @@ impl Gate {
         if !waits {
             self.read_rest(inbound, body, decided.rule).await?;
         }
-        let permit = self.permit((inbound, claims), &decided, body, note).await?;
+        let permit = self.permit((inbound, claims, sent), &decided, body, note).await?;
         if waits {
             self.read_rest(inbound, body, decided.rule).await?;
         }
@@ -217,7 +227,7 @@ impl Gate {
 
     async fn permit(
         &self,
-        (inbound, claims): (&Inbound, &Claims<'_>),
+        (inbound, claims, sent): (&Inbound, &Claims<'_>, Option<&Sent>),
         decided: &Decided<'_>,
         body: &mut body::Body,
         note: &mut Note,
@@ -225,11 +235,11 @@ impl Gate {
         let (address, ip) = (inbound.origin.ip, inbound.origin.ip.to_string());
         let request = signed::request(inbound, &self.settings.credentials);
         let excess = match self.settings.mode {
-            Mode::Enforce => Excess::refused(),
-            Mode::Observe => Excess::observed(),
+            Mode::Observe if sent.is_none() => Excess::observed(),
+            Mode::Enforce | Mode::Observe => Excess::refused(),
         };
-        let user_agent = inbound.user_agent();
-        let case = Case { decided, claims, address, ip: &ip, user_agent: &user_agent, request, excess: &excess };
+        let (user_agent, via) = (inbound.user_agent(), sent.map(Sent::via));
+        let case = Case { decided, claims, address, ip: &ip, user_agent: &user_agent, request, excess: &excess, via };
         let permit = self.verifier.permit(&case, body, &self.store, &self.clock).await;
         if let Some(denial) = excess.noted() {
             note.observed(&denial.into());
@@ -260,7 +270,3 @@ impl Gate {
     }
 }
 
-/// Whether the client's own cookies pass: on public rules they do.
-fn is_public(rule: &Rule) -> bool {
-    rule.require == Requirement::Public
-}

@@ -12,10 +12,11 @@ use serde_json::{Map, Value};
 
 use crate::clock::Clock;
 use crate::credentials::Claims;
-use crate::ids::{ClientId, SessionId, TokenHash, UserId};
+use crate::ids::{ClientId, TokenHash, UserId};
 use crate::policy::login_rule::{LoginReply, LoginRule, Source, TokenSource};
 use crate::request::Inbound;
 use crate::secret::Secret;
+use crate::store::channel::Channel;
 use crate::store::{self, Found, HeldCookie, Question, Store};
 use crate::upstream::{self, ResponseBody};
 use crate::verify::SessionSettings;
@@ -29,7 +30,7 @@ mod location;
 pub mod merge;
 mod pages;
 pub mod seal_token;
-mod text;
+pub mod text;
 
 use issue::{Issued, NewSession, NotIssued};
 use judged::{Answer, Judged};
@@ -54,6 +55,8 @@ pub struct Attempt<'a> {
     pub pages: Pages<'a>,
     /// The envelope's name for data.
     pub data_key: &'a str,
+    /// The connection that asks, where the session shall live on it.
+    pub channel: Option<&'a Channel>,
 }
 
 /// What a watched login came to.
@@ -62,9 +65,9 @@ pub enum Watched {
     /// The application said no: its answer, without the cookies that are held.
     Failed(Response<Bytes>),
     /// A session stands; the application's JSON with the tokens in it.
-    Merged(UserId, SessionId, Response<Bytes>),
+    Merged(UserId, Issued, Response<Bytes>),
     /// A session stands; what the client is to be told in the gate's own envelope.
-    Envelope(UserId, SessionId, Map<String, Value>),
+    Envelope(UserId, Issued, Map<String, Value>),
 }
 
 /// Why a login could not be finished.
@@ -129,8 +132,8 @@ pub async fn watch(
         LoginReply::Envelope => None,
     };
     Ok(match merged {
-        Some(body) => Watched::Merged(user, issued.session, with_body(answer.head, body, attempt.rule.hold_cookies)),
-        None => Watched::Envelope(user, issued.session, data),
+        Some(body) => Watched::Merged(user, issued, with_body(answer.head, body, attempt.rule.hold_cookies)),
+        None => Watched::Envelope(user, issued, data),
     })
 }
 
@@ -197,11 +200,13 @@ fn new_session(attempt: &Attempt<'_>, user: UserId, jar: Vec<HeldCookie>) -> New
         user_agent: attempt.inbound.user_agent().into_owned(),
         jar: if hold { jar } else { Vec::new() },
         holds_cookies: hold,
+        channel: attempt.channel.cloned(),
         ..NewSession::of(user)
     }
 }
 
-/// The session that the login was made under: the claimed user's, and not bound to another client.
+/// The session that the login was made under: the claimed user's, living where the login comes from, and not bound to another
+/// client.
 async fn older(desk: &Desk<'_>, attempt: &Attempt<'_>) -> Result<Option<TokenHash>, store::Fault> {
     let Some(token) = attempt.claims.user_token else { return Ok(None) };
     let hashes = desk.store.hashes(token);
@@ -210,7 +215,8 @@ async fn older(desk: &Desk<'_>, attempt: &Attempt<'_>) -> Result<Option<TokenHas
     let record = &live.record;
     let owned = attempt.claims.user_id.is_none_or(|claimed| claimed == record.user.as_str().as_bytes());
     let foreign = attempt.client.is_some() && record.client.as_ref() != attempt.client;
-    Ok((owned && !(foreign && desk.sessions.bind_client)).then_some(live.hash))
+    let here = record.channel.as_ref().map(|channel| &channel.id) == attempt.channel.map(|channel| &channel.id);
+    Ok((owned && here && !(foreign && desk.sessions.bind_client)).then_some(live.hash))
 }
 
 async fn read(response: Response<ResponseBody>, patience: Duration) -> Result<Answer, upstream::Fault> {

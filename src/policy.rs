@@ -1,10 +1,12 @@
 //! What the configuration demands of a request: which endpoint it names, which rule decides, what that rule requires.
 
+pub mod bridge;
 pub mod endpoint;
 pub mod login_rule;
 pub mod pattern;
 pub mod rule;
 pub mod template;
+pub mod written;
 
 use crate::policy::endpoint::{Endpoint, Reader, Reading, Unfit};
 use crate::policy::rule::Rule;
@@ -38,6 +40,20 @@ impl Requirement {
         matches!(self, Self::User | Self::UserOnly)
     }
 
+    /// What two who each have a say require together.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        if matches!(self, Self::Deny) || matches!(other, Self::Deny) {
+            return Self::Deny;
+        }
+        match (self.needs_client() || other.needs_client(), self.needs_user() || other.needs_user()) {
+            (true, true) => Self::User,
+            (true, false) => Self::Client,
+            (false, true) => Self::UserOnly,
+            (false, false) => Self::Public,
+        }
+    }
+
     /// As written in the configuration.
     pub const fn name(self) -> &'static str {
         match self {
@@ -68,6 +84,8 @@ pub struct Decided<'a> {
     pub rule: &'a Rule,
     /// The endpoint the request names (or that the rule gives it).
     pub endpoint: Option<Endpoint>,
+    /// What is required: what the rule says, unless the message of a connection asks for more.
+    pub require: Requirement,
 }
 
 impl Policy {
@@ -100,7 +118,7 @@ impl Policy {
             }
         }
         let endpoint = rule.endpoint_is.as_ref().or(endpoint).cloned();
-        Ok(Decided { rule, endpoint })
+        Ok(Decided { rule, endpoint, require: rule.require })
     }
 
     /// Whether the rule that decides leaves bodies unread, told from the head alone: a rule before it that asks for

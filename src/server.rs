@@ -231,7 +231,7 @@ where
     /// Boxed, so that a connection between requests does not keep the room that answering one takes.
     fn answer(&self, slot: &Slot, request: Request<Incoming>, peer: Peer) -> Answer {
         let interim = slot.open_interim();
-        let arrived = Arrived { head: slot.take(), body: request.into_body(), peer, interim: interim.clone() };
+        let arrived = Arrived { head: slot.take(), body: request.into_body().into(), peer, interim: interim.clone(), sent: None };
         let answer = (self.handler)(arrived);
         Box::pin(async move {
             let answer = answer.await;

@@ -10,6 +10,7 @@ use crate::ids::{ClientId, SessionId, TokenHash, UserId};
 use crate::secret::Secret;
 
 mod alarm;
+pub mod channel;
 mod codec;
 mod counters;
 pub mod counting;
@@ -19,11 +20,13 @@ pub mod record;
 pub mod redis;
 mod seal;
 pub mod turns;
+pub mod watch;
 
 use codec::Codec;
 use counting::Local;
 use embedded::Embedded;
 use redis::Redis;
+use watch::{Bell, Watches};
 
 pub use record::{ClientRecord, Ending, HeldCookie, SessionRecord};
 
@@ -178,6 +181,10 @@ pub struct Store {
     codec: Arc<Codec>,
     clock: Clock,
     local: Arc<Local>,
+    /// Sessions that this worker watches.
+    watches: Arc<Watches>,
+    /// Tells the watches of all workers of a change.
+    bell: Arc<Bell>,
 }
 
 #[derive(Clone, Debug)]
@@ -190,17 +197,18 @@ impl Store {
     /// Opens it. A Redis that is away is no error here: questions will be [`Fault`]s until it comes. A file that cannot be opened
     /// or is held by another gate is.
     pub async fn open(settings: &Settings, clock: Clock) -> Result<Self, Fault> {
-        let codec = Arc::new(Codec::new(settings));
+        let (codec, bell) = (Arc::new(Codec::new(settings)), Arc::<Bell>::default());
         let engine = match &settings.location {
-            Location::Memory => Engine::Embedded(Embedded::memory(clock.clone(), settings.timeout)),
+            Location::Memory => Engine::Embedded(Embedded::memory(clock.clone(), settings.timeout, &bell)),
             Location::File(path) => {
-                Engine::Embedded(Embedded::file(path, Arc::clone(&codec), clock.clone(), settings.timeout)?)
+                Engine::Embedded(Embedded::file(path, Arc::clone(&codec), clock.clone(), settings.timeout, &bell)?)
             }
             Location::Redis(url) => {
-                Engine::Redis(Redis::new(url, Arc::clone(&codec), clock.clone(), settings.timeout)?)
+                Engine::Redis(Redis::new(url, Arc::clone(&codec), clock.clone(), settings.timeout, &bell)?)
             }
         };
-        Ok(Self { engine, codec, clock, local: Arc::default() })
+        let watches = bell.hang();
+        Ok(Self { engine, codec, clock, local: Arc::default(), watches, bell })
     }
 
     /// A handle for another worker: over a connection of its own, made when first needed, where there are connections.
@@ -210,7 +218,7 @@ impl Store {
             Engine::Embedded(embedded) => Engine::Embedded(embedded.clone()),
             Engine::Redis(redis) => Engine::Redis(redis.attach()),
         };
-        Self { engine, codec: Arc::clone(&self.codec), clock: self.clock.clone(), local: Arc::clone(&self.local) }
+        Self { engine, watches: self.bell.hang(), ..self.clone() }
     }
 
     /// The keyed hash that a token's session is written under.
@@ -279,9 +287,21 @@ impl Store {
         session: &SessionId,
         change: &(dyn Fn(&mut Vec<HeldCookie>) -> bool + Send + Sync),
     ) -> Result<bool, Fault> {
+        let change = |record: &mut SessionRecord| change(&mut record.jar);
+        Ok(self.change_session(hash, session, &change).await?.is_some())
+    }
+
+    /// Changes the record of a living session, compare-and-set: `change` may run again on a fresher one, and says whether there is
+    /// anything to write. The record as it stands then; `None` where the session is gone.
+    async fn change_session(
+        &self,
+        hash: TokenHash,
+        session: &SessionId,
+        change: &(dyn Fn(&mut SessionRecord) -> bool + Send + Sync),
+    ) -> Result<Option<SessionRecord>, Fault> {
         match &self.engine {
-            Engine::Embedded(embedded) => embedded.change_jar(hash, session, change).await,
-            Engine::Redis(redis) => redis.change_jar(hash, session, change).await,
+            Engine::Embedded(embedded) => embedded.change_session(hash, session, change).await,
+            Engine::Redis(redis) => redis.change_session(hash, session, change).await,
         }
     }
 

@@ -6,10 +6,12 @@ use http::{HeaderMap, Response};
 
 use crate::credentials::Claims;
 use crate::gate::note::Note;
-use crate::gate::{Gate, Mode, is_public, location, replies};
+use crate::gate::message::Sent;
+use crate::gate::{Gate, Mode, location, replies};
 use crate::login::{self, Attempt, Desk, Pages, Watched, jar, judged};
 use crate::policy::login_rule::LoginRule;
 use crate::policy::rule::{Logout, Rule};
+use crate::policy::{Decided, Requirement};
 use crate::reply::{Body, Reason, Refusal};
 use crate::request::{Inbound, Unreadable, body};
 use crate::store::{Ending, Fault, Live};
@@ -22,8 +24,17 @@ use crate::verify::{LoginTry, Permit, Withdrawn};
 pub(super) struct Passage<'a> {
     pub(super) inbound: &'a Inbound,
     pub(super) claims: &'a Claims<'a>,
-    pub(super) rule: &'a Rule,
+    pub(super) decided: &'a Decided<'a>,
     pub(super) permit: &'a Permit,
+    /// Of a message.
+    pub(super) sent: Option<&'a Sent>,
+}
+
+impl Passage<'_> {
+    /// Whether the client's own cookies pass: where nothing is required they do.
+    fn is_public(&self) -> bool {
+        self.decided.require == Requirement::Public
+    }
 }
 
 /// What a request carries besides its own head.
@@ -44,7 +55,7 @@ impl Gate {
         body: body::Body,
         note: &mut Note,
     ) -> Result<Response<Body>, Refusal> {
-        let login = match passage.rule.login.as_deref() {
+        let login = match passage.decided.rule.login.as_deref() {
             Some(rule) => Some((rule, self.begin_login(passage, rule, note).await?)),
             None => None,
         };
@@ -58,7 +69,7 @@ impl Gate {
                 || passage.permit.session().is_some()
                 || login.is_some(),
             plain_reply: login.is_some(),
-            rule: Some(passage.rule),
+            rule: Some(passage.decided.rule),
         };
         let response = self.send(passage.inbound, body, &load, note).await?;
         let mut response = match login {
@@ -71,7 +82,7 @@ impl Gate {
         if held {
             response.headers_mut().remove(http::header::SET_COOKIE);
         }
-        if let Some(logout) = passage.rule.logout {
+        if let Some(logout) = passage.decided.rule.logout {
             self.log_out(passage, logout, response.status().as_u16()).await?;
         }
         Ok(self.finish(passage.inbound, response.map(Body::Upstream), note))
@@ -162,9 +173,9 @@ impl Gate {
 
     /// Whether this request's cookies are the gate's business: the client's own do not pass then.
     fn holds(&self, passage: &Passage<'_>) -> bool {
-        match (&passage.rule.login, passage.permit.session()) {
+        match (&passage.decided.rule.login, passage.permit.session()) {
             (Some(login), _) => login.hold_cookies,
-            _ if is_public(passage.rule) => false,
+            _ if passage.is_public() => false,
             (None, Some(live)) => live.record.holds_cookies,
             (None, None) => self.holds_cookies,
         }
@@ -173,7 +184,7 @@ impl Gate {
     /// The session's cookies; none for a login, which starts from a clean jar, and where no user is needed.
     fn held_cookies(&self, passage: &Passage<'_>) -> Vec<u8> {
         match passage.permit.session() {
-            Some(live) if passage.rule.login.is_none() => {
+            Some(live) if passage.decided.rule.login.is_none() => {
                 jar::cookie_line(&live.record.jar, &passage.inbound.target.raw_path, self.clock.now())
             }
             _ => Vec::new(),
@@ -211,7 +222,7 @@ impl Gate {
             upstream: &self.upstream,
             settings: &self.settings.forward,
             context: self.context(load, note, &traceparent),
-            response_timeout: passage.rule.response_timeout,
+            response_timeout: passage.decided.rule.response_timeout,
         };
         let attempt = Attempt {
             pages,
@@ -221,12 +232,13 @@ impl Gate {
             client_secret: passage.permit.client_secret(),
             claims: passage.claims,
             data_key: &self.settings.reply.keys.data,
+            channel: passage.sent.and_then(|sent| sent.channel.as_ref()),
         };
         let desk = Desk {
             store: &self.store,
             clock: &self.clock,
             sessions: self.verifier.session_settings(),
-            patience: passage.rule.response_timeout.unwrap_or(self.settings.upstream.response_timeout),
+            patience: passage.decided.rule.response_timeout.unwrap_or(self.settings.upstream.response_timeout),
         };
         let watched = login::watch(&desk, &attempt, response).await?;
         match (begun, &watched) {
@@ -239,12 +251,12 @@ impl Gate {
                 Err(Refusal::new(Reason::LoginFailed, "the application refused the login"))
             }
             Watched::Failed(response) => Ok(self.finish(passage.inbound, response.map(Body::own), note)),
-            Watched::Merged(user, session, response) => {
-                note.logged_in(user, session);
+            Watched::Merged(user, issued, response) => {
+                note.logged_in(user, issued);
                 Ok(self.finish(passage.inbound, response.map(Body::own), note))
             }
-            Watched::Envelope(user, session, data) => {
-                note.logged_in(user, session);
+            Watched::Envelope(user, issued, data) => {
+                note.logged_in(user, issued);
                 let message = self.settings.reply.logged_in(note.asked().accept_language);
                 Ok(self.envelope(message, data, note.asked()))
             }

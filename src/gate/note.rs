@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::gate::{Arrived, redact};
-use crate::ids::{RequestId, SessionId, UserId};
+use crate::ids::{RequestId, UserId};
+use crate::login::issue::Issued;
 use crate::reply::{Asked, Refusal};
 use crate::request::address::Origin;
 use crate::request::head::Head;
@@ -32,24 +33,32 @@ pub(super) struct Note {
     pub(super) upstream: Option<Duration>,
     verdict: Verdict,
     refusal: Option<Refusal>,
+    /// The session that it made.
+    pub(super) issued: Option<Issued>,
 }
 
 impl Note {
     pub(super) fn new(at: Timestamp, arrived: &Arrived) -> Self {
+        Self::of(at, arrived.peer.ip, arrived.interim.clone())
+    }
+
+    /// Of what came from there.
+    pub(super) fn of(at: Timestamp, ip: IpAddr, interim: Interim) -> Self {
         Self {
             at,
             request_id: RequestId::ulid(at.as_millis(), fastrand::u128(..)),
-            ip: arrived.peer.ip,
+            ip,
             method: String::new(),
             path: String::new(),
             accept_language: None,
             is_head: false,
-            interim: arrived.interim.clone(),
+            interim,
             rule: None,
             identity: Identity::default(),
             upstream: None,
             verdict: Verdict::Forwarded,
             refusal: None,
+            issued: None,
         }
     }
 
@@ -63,9 +72,10 @@ impl Note {
     }
 
     /// It made a session.
-    pub(super) fn logged_in(&mut self, user: UserId, session: SessionId) {
+    pub(super) fn logged_in(&mut self, user: UserId, issued: Issued) {
         self.identity.user = Some(user);
-        self.identity.session = Some(session);
+        self.identity.session = Some(issued.session.clone());
+        self.issued = Some(issued);
     }
 
     /// It was refused, or our side failed.

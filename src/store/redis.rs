@@ -12,7 +12,8 @@ use crate::ids::{SessionId, TokenHash, UserId};
 use crate::secret::Secret;
 
 use super::codec::Codec;
-use super::record::{Ending, HeldCookie};
+use super::record::{Ending, SessionRecord};
+use super::watch::Bell;
 use super::{Fault, Found, Live, Question, Records, TOMBSTONE_LIFE};
 
 use answers::Answers;
@@ -27,6 +28,7 @@ mod counting;
 mod extensions;
 mod link;
 mod nonces;
+mod notices;
 mod scripts;
 
 /// Most sessions or clients looked at in one round trip.
@@ -41,11 +43,14 @@ pub struct Redis {
     codec: Arc<Codec>,
     clock: Clock,
     extensions: Arc<Extensions>,
+    /// Rung for every session that ended or moved, as far as other gates tell.
+    bell: Arc<Bell>,
 }
 
 impl Redis {
-    pub(super) fn new(url: &Secret, codec: Arc<Codec>, clock: Clock, timeout: Duration) -> Result<Self, Fault> {
-        Ok(Self { link: Link::new(url, timeout)?, codec, clock, extensions: Arc::default() })
+    pub(super) fn new(url: &Secret, codec: Arc<Codec>, clock: Clock, timeout: Duration, bell: &Arc<Bell>) -> Result<Self, Fault> {
+        let link = Link::new(url, timeout)?;
+        Ok(Self { link, codec, clock, extensions: Arc::default(), bell: Arc::clone(bell) })
     }
 
     /// The same store over a connection of its own.
@@ -55,6 +60,7 @@ impl Redis {
             codec: Arc::clone(&self.codec),
             clock: self.clock.clone(),
             extensions: Arc::default(),
+            bell: Arc::clone(&self.bell),
         }
     }
 
@@ -164,27 +170,27 @@ impl Redis {
         Ok(())
     }
 
-    pub(super) async fn change_jar(
+    pub(super) async fn change_session(
         &self,
         hash: TokenHash,
         session: &SessionId,
-        change: &(dyn Fn(&mut Vec<HeldCookie>) -> bool + Send + Sync),
-    ) -> Result<bool, Fault> {
+        change: &(dyn Fn(&mut SessionRecord) -> bool + Send + Sync),
+    ) -> Result<Option<SessionRecord>, Fault> {
         let (key, deadline) = (self.codec.session_key(hash), self.link.deadline());
         for _ in 0..TRIES {
             let mut read = Pipeline::new();
             read.cmd("HGET").arg(&key).arg("v");
-            let Some(old) = self.link.exchange(&read, deadline).await?.bytes()? else { return Ok(false) };
+            let Some(old) = self.link.exchange(&read, deadline).await?.bytes()? else { return Ok(None) };
             let mut record = self.codec.open_session(hash, old.clone())?;
             if record.id != *session {
-                return Ok(false);
+                return Ok(None);
             }
-            if !change(&mut record.jar) {
-                return Ok(true);
+            if !change(&mut record) {
+                return Ok(Some(record));
             }
             let new = self.codec.seal_session(hash, &record)?;
             if let Some(swapped) = self.swap(scripts::SWAP_SESSION, &key, (&old, &new), deadline).await? {
-                return Ok(swapped);
+                return Ok(swapped.then_some(record));
             }
         }
         Err(contended())
@@ -226,7 +232,9 @@ impl Redis {
         let label = if ending == Ending::Logout { "" } else { ending.label() };
         scripts::call(commands, scripts::END, self.codec.session_key(hash))
             .arg(label)
-            .arg(scripts::millis(TOMBSTONE_LIFE));
+            .arg(scripts::millis(TOMBSTONE_LIFE))
+            .arg(self.codec.notices())
+            .arg(hash.to_hex());
     }
 
     async fn unlist(

@@ -141,7 +141,7 @@ impl Trial {
     /// Client, signature and session; and what is known of the signature.
     fn judge_all(self) -> Result<(Permit, Option<Extension>, Signed), Denial> {
         let rule = Rule { signatures: Arc::new(self.signatures), ..rule(self.require) };
-        let decided = Decided { rule: &rule, endpoint: self.endpoint };
+        let decided = Decided { rule: &rule, endpoint: self.endpoint, require: rule.require };
         let api_token = self.api_token.unwrap_or_default();
         let claims = Claims {
             client_id: self.client_id.map(str::as_bytes),
@@ -163,6 +163,7 @@ impl Trial {
             user_agent: "app/1",
             request,
             excess: &excess,
+            via: None,
         };
         let verifier = Verifier::new(&settings(self.settings));
         verifier.precheck(&case)?;

@@ -1,7 +1,7 @@
 //! The connection to one Redis: made when first needed, made again after it broke, never waited for longer than the time-out.
 
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use redis::aio::{MultiplexedConnection, SendError};
@@ -15,6 +15,7 @@ use crate::secret::Secret;
 use crate::store::{Fault, lock};
 
 use super::answers::{Answers, error_of};
+use super::notices::Notices;
 
 /// Wait after the first failed attempt to connect; doubled with each further one.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
@@ -34,6 +35,8 @@ struct Inner {
     address: String,
     timeout: Duration,
     state: Mutex<State>,
+    /// What is heard of other gates, once somebody wants to.
+    notices: OnceLock<Notices>,
 }
 
 #[derive(Default)]
@@ -84,14 +87,22 @@ impl Link {
         let tcp = info.tcp_settings().clone().set_nodelay(true);
         let info = info.set_redis_settings(settings).set_tcp_settings(tcp);
         let client = Client::open(info).map_err(|_| bad_url("cannot be used"))?;
-        Ok(Self(Arc::new(Inner { client, address, timeout, state: Mutex::default() })))
+        Ok(Self(Arc::new(Inner { client, address, timeout, state: Mutex::default(), notices: OnceLock::new() })))
     }
 
     /// Another link to the same server, with a connection of its own.
     pub(super) fn another(&self) -> Self {
         let Inner { client, address, timeout, .. } = &*self.0;
         let (client, address) = (client.clone(), address.clone());
-        Self(Arc::new(Inner { client, address, timeout: *timeout, state: Mutex::default() }))
+        Self(Arc::new(Inner { client, address, timeout: *timeout, state: Mutex::default(), notices: OnceLock::new() }))
+    }
+
+    /// From now on hears notices, over this connection and those that follow it.
+    pub(super) fn hear(&self, notices: impl FnOnce() -> Notices) {
+        if self.0.notices.get().is_none() && self.0.notices.set(notices()).is_ok() {
+            let inner = Arc::clone(&self.0);
+            tokio::spawn(async move { inner.subscribe().await });
+        }
     }
 
     /// When an operation that starts now must have ended.
@@ -162,14 +173,24 @@ impl Inner {
             .set_response_timeout(None)
             .set_pipeline_buffer_size(1024)
             .set_push_sender(move |push: PushInfo| {
-                if let (PushKind::Disconnection, Some(inner)) = (push.kind, inner.upgrade()) {
-                    inner.lost(number, &Fault::Failed(format!("{}: closed the connection", inner.address)));
+                let Some(inner) = inner.upgrade() else { return Ok(()) };
+                match push.kind {
+                    PushKind::Disconnection => {
+                        inner.lost(number, &Fault::Failed(format!("{}: closed the connection", inner.address)));
+                    }
+                    _ => inner.notices.get().into_iter().for_each(|notices| notices.hear(&push)),
                 }
                 Ok::<(), SendError>(())
             });
         let attempt = self.client.get_multiplexed_async_connection_with_config(&config);
         let fault = match timeout(self.timeout, attempt).await {
-            Ok(Ok(line)) => return self.connected(line, number),
+            Ok(Ok(line)) => {
+                self.connected(line, number);
+                let inner = Arc::clone(self);
+                // On its own: who waits for the connection need not wait for that.
+                tokio::spawn(async move { inner.subscribe().await });
+                return;
+            }
             Ok(Err(error)) => self.fault(&error),
             Err(_) => Fault::TimedOut,
         };
@@ -181,6 +202,19 @@ impl Inner {
 
     fn connected(&self, line: MultiplexedConnection, number: u64) {
         lock(&self.state).phase = Phase::Up(Connection { line, number, since: Instant::now() });
+    }
+
+    /// Asks for notices over the present connection. Where that is not allowed, watched sessions are looked at all the same.
+    async fn subscribe(&self) {
+        let line = match &lock(&self.state).phase {
+            Phase::Up(connection) => Some(connection.line.clone()),
+            Phase::Idle | Phase::Connecting(_) | Phase::Waiting { .. } => None,
+        };
+        let (Some(mut line), Some(notices)) = (line, self.notices.get()) else { return };
+        if let Ok(Err(error)) = timeout(self.timeout, line.subscribe(&notices.channel)).await {
+            let fault = self.fault(&error);
+            tracing::info!(store = self.address, %fault, channel = notices.channel, "ended sessions are looked for, not told of");
+        }
     }
 
     /// Drops a connection that failed, unless that has happened already. The first failure after an answer is met by connecting

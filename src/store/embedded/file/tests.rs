@@ -82,6 +82,7 @@ fn session() -> SessionRecord {
         user_agent: "x".repeat(10_000),
         jar: Vec::new(),
         holds_cookies: false,
+        channel: None,
     }
 }
 
