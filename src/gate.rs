@@ -3,6 +3,7 @@
 //! [`Gate::answer`] stands around it: it starts the clock, renders what the walk came to, and records one outcome.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
 use http::Response;
@@ -22,20 +23,22 @@ use crate::store::Store;
 use crate::telemetry::AccessLog;
 use crate::upstream::{self, Interim, Upstream};
 use crate::verify::{self, Case, Excess, Permit, Verifier, signature};
+use crate::websocket::open::Open;
+use crate::websocket::takeover::Switch;
 
 pub mod explain;
+pub mod bridge;
 mod forward;
 mod location;
-pub mod message;
 mod note;
 mod read;
 mod redact;
 mod replies;
 mod signed;
+mod upgrade;
 
 use forward::Passage;
-pub use message::{Answered, Message, Opened};
-use message::Sent;
+use bridge::message::Sent;
 use note::Note;
 
 /// A request as the server hands it over.
@@ -51,6 +54,8 @@ pub struct Arrived {
     pub interim: Interim,
     /// What a message of a connection brings along, where this is one.
     pub sent: Option<Arc<Sent>>,
+    /// Where it is left who goes on with a connection that switches protocols.
+    pub switch: Switch,
 }
 
 /// `mode`.
@@ -94,6 +99,8 @@ pub struct Settings {
     pub forward: upstream::headers::Settings,
     /// How refusals look.
     pub reply: reply::Settings,
+    /// Counts connections that are WebSockets.
+    pub websockets: Open,
     /// Whether each request is logged.
     pub access_log: bool,
 }
@@ -142,6 +149,10 @@ pub struct Gate {
     arriving: Limits,
     holds_cookies: bool,
     cookie_users: Vec<UserSource>,
+    /// Names this gate among all that share the store.
+    instance: String,
+    /// Connections that it named so far.
+    channels: AtomicU64,
 }
 
 impl Gate {
@@ -152,11 +163,23 @@ impl Gate {
         let cookie_users = logins().map(|login| login.user_id.clone()).filter(|user| user.from.is_cookie()).collect();
         let verifier = Verifier::new(&settings.verify);
         let arriving = settings.arriving();
-        Self { verifier, store, upstream, clock, log, arriving, holds_cookies, cookie_users, settings }
+        Self {
+            verifier,
+            store,
+            upstream,
+            clock,
+            log,
+            arriving,
+            holds_cookies,
+            cookie_users,
+            instance: format!("{:032x}", fastrand::u128(..)),
+            channels: AtomicU64::default(),
+            settings,
+        }
     }
 
     /// Answers one request. Never fails: whatever goes wrong is an envelope.
-    pub async fn answer(&self, arrived: Arrived) -> Response<Body> {
+    pub async fn answer(self: &Arc<Self>, arrived: Arrived) -> Response<Body> {
         let mut note = Note::new(self.clock.now(), &arrived);
         let started = Instant::now();
         let response = match self.walk(arrived, &mut note).await {
@@ -168,8 +191,8 @@ impl Gate {
     }
 
     /// The steps of a request, in order; none calls an earlier one.
-    async fn walk(&self, arrived: Arrived, note: &mut Note) -> Result<Response<Body>, Refusal> {
-        let sent = arrived.sent.clone();
+    async fn walk(self: &Arc<Self>, arrived: Arrived, note: &mut Note) -> Result<Response<Body>, Refusal> {
+        let (sent, peer) = (arrived.sent.clone(), arrived.peer);
         let sent = sent.as_deref();
         let mut inbound = self.read(arrived, note).await?;
         let mut body = inbound.split_body();
@@ -187,13 +210,21 @@ impl Gate {
         match verdict {
             Ok((decided, permit)) => {
                 note.identity = permit.identity().clone();
+                if let Some(bridge) = decided.rule.websocket.as_deref().and_then(|channel| channel.bridge()) {
+                    return self.bridge(&inbound, bridge, &permit, peer, note);
+                }
                 let passage = Passage { inbound: &inbound, claims: &claims, decided: &decided, permit: &permit, sent };
-                self.pass(&passage, body, note).await
+                let response = self.pass(&passage, body, note).await?;
+                self.go_on(&inbound, decided.rule, response, note)
             }
             Err(refusal) if self.lets_by(&refusal) && sent.is_none() => {
                 note.observed(&refusal);
                 self.gather_rest(&inbound, &mut body).await?;
-                self.pass_observed(&inbound, body, note).await
+                let response = self.pass_observed(&inbound, body, note).await?;
+                match self.settings.policy.websocket(&inbound) {
+                    Some(rule) => self.go_on(&inbound, rule, response, note),
+                    None => Ok(response),
+                }
             }
             Err(refusal) => Err(refusal),
         }
@@ -213,6 +244,7 @@ impl Gate {
         body.limit_to(self.settings.max_body(decided.as_ref().ok().map(|decided| decided.rule)))?;
         let decided = decided?;
         note.rule = Some(decided.rule.name.clone());
+        upgrade::check(inbound, decided.rule)?;
         // A client that waits to be asked for its body (RFC 9110, 10.1.1) is asked once nothing else stands against its request.
         let waits = inbound.head.expects_continue();
         if !waits {

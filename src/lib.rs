@@ -34,6 +34,7 @@ pub mod login;
 
 pub mod reply;
 pub mod telemetry;
+pub mod websocket;
 
 pub mod gate;
 

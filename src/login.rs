@@ -57,6 +57,8 @@ pub struct Attempt<'a> {
     pub data_key: &'a str,
     /// The connection that asks, where the session shall live on it.
     pub channel: Option<&'a Channel>,
+    /// The session in whose place the new one comes, where that is known.
+    pub older: Option<TokenHash>,
 }
 
 /// What a watched login came to.
@@ -208,7 +210,7 @@ fn new_session(attempt: &Attempt<'_>, user: UserId, jar: Vec<HeldCookie>) -> New
 /// The session that the login was made under: the claimed user's, living where the login comes from, and not bound to another
 /// client.
 async fn older(desk: &Desk<'_>, attempt: &Attempt<'_>) -> Result<Option<TokenHash>, store::Fault> {
-    let Some(token) = attempt.claims.user_token else { return Ok(None) };
+    let Some(token) = attempt.claims.user_token else { return Ok(attempt.older) };
     let hashes = desk.store.hashes(token);
     let question = Question { session: &hashes, ..Question::default() };
     let Some(Found::Live(live)) = desk.store.ask(question).await?.session else { return Ok(None) };

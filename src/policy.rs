@@ -1,6 +1,7 @@
 //! What the configuration demands of a request: which endpoint it names, which rule decides, what that rule requires.
 
 pub mod bridge;
+pub mod channel;
 pub mod endpoint;
 pub mod login_rule;
 pub mod pattern;
@@ -12,7 +13,7 @@ use crate::policy::endpoint::{Endpoint, Reader, Reading, Unfit};
 use crate::policy::rule::Rule;
 use crate::request::php::url_decode;
 use crate::request::reserved::Reserved;
-use crate::request::{Inbound, Unreadable};
+use crate::request::{Inbound, Unreadable, upgrade};
 
 /// What a request must hold to pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +74,8 @@ pub struct Policy {
     pub reader: Reader,
     /// The first that matches decides.
     pub rules: Vec<Rule>,
+    /// `websocket`: those that decide about requests for a WebSocket, before all others.
+    pub websockets: Vec<Rule>,
     /// What decides where none matches: a rule named `default`.
     pub default: Rule,
 }
@@ -99,7 +102,7 @@ impl Policy {
         let reading = self.reader.read(inbound)?;
         let endpoint = reading.endpoint();
         let path = self.reader.path_without_script(inbound.target.matched());
-        let rule = self.first_match(inbound, path, endpoint);
+        let rule = self.websocket(inbound).unwrap_or_else(|| self.first_match(inbound, path, endpoint));
         match &reading {
             // Without a path rule of its own, an unfit path is one that PHP might route where no rule looks.
             Reading::Unfit(Unfit { why, file })
@@ -150,6 +153,18 @@ impl Policy {
         let before = self.rules.iter().take_while(|other| !std::ptr::eq(*other, rule));
         let missed = before.filter(|other| self.would_match(other, inbound, path, reading.endpoint()));
         missed.flat_map(|other| &other.matcher.params).map(|(name, _)| name.as_bytes()).collect()
+    }
+
+    /// The rule for WebSockets that decides, where the request asks for one at a path that has such a rule. At any other it is a
+    /// request like all others, and its Upgrade goes no further than here.
+    pub fn websocket(&self, inbound: &Inbound) -> Option<&Rule> {
+        if self.websockets.is_empty() || !upgrade::is_asked(&inbound.head) {
+            return None;
+        }
+        let path = self.reader.path_without_script(inbound.target.matched());
+        let target = &inbound.target;
+        let fits = |rule: &&Rule| rule.matcher.path_allows(path, target.matched(), target.is_lenient());
+        self.websockets.iter().find(fits)
     }
 
     fn first_match(&self, inbound: &Inbound, path: &[u8], endpoint: Option<&Endpoint>) -> &Rule {

@@ -2,14 +2,14 @@
 //! the socket and hyper and reads every head strictly before hyper sees it.
 
 use std::convert::Infallible;
-use std::future::{poll_fn, ready};
+use std::future::{pending, poll_fn, ready};
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -25,9 +25,10 @@ use crate::request::address::Peer;
 use crate::request::head::Methods;
 use crate::server::listener::{Accepted, Acceptor, Socket};
 use crate::server::room::Place;
-use crate::server::slot::Slot;
+use crate::server::slot::{Pause, Slot};
 use crate::server::wire::Wire;
 use crate::shutdown::{Phase, Shutdown};
+use crate::websocket::takeover::Client;
 
 mod deadlines;
 mod framing;
@@ -204,7 +205,7 @@ where
                     Pin::new(&mut **open).graceful_shutdown();
                 }
                 match Pin::new(open).poll(context) {
-                    Poll::Pending if slot.is_idle() => Poll::Ready(Ok(End::Idle)),
+                    Poll::Pending => slot.pause().map_or(Poll::Pending, |pause| Poll::Ready(Ok(End::Paused(pause)))),
                     polled => polled.map_ok(|()| End::Closed),
                 }
             });
@@ -212,7 +213,8 @@ where
             let Some(parts) = http.map(|http| http.into_parts()) else { return };
             wire = parts.io.into_inner();
             match ended {
-                Ok(End::Idle) => {}
+                Ok(End::Paused(Pause::Idle)) => {}
+                Ok(End::Paused(Pause::Switched)) => return self.hand_over(wire, slot).await,
                 Ok(End::Closed) => return,
                 Err(error) => {
                     tracing::debug!(%error, "a connection broke");
@@ -228,14 +230,35 @@ where
         let _ = wire.shutdown().await;
     }
 
+    /// Lets somebody else go on with a connection that is no longer one of HTTP.
+    async fn hand_over<IO: Socket>(&self, wire: Wire<IO>, slot: &Slot) {
+        let Some(successor) = slot.switch.take() else { return };
+        let (io, before, early) = wire.into_parts();
+        let (write, shutdown) = (self.settings.write, self.shutdown.clone());
+        successor(Client { io: Box::new(io), early, before, write, shutdown }).await;
+    }
+
     /// Boxed, so that a connection between requests does not keep the room that answering one takes.
     fn answer(&self, slot: &Slot, request: Request<Incoming>, peer: Peer) -> Answer {
         let interim = slot.open_interim();
-        let arrived = Arrived { head: slot.take(), body: request.into_body().into(), peer, interim: interim.clone(), sent: None };
+        let arrived = Arrived {
+            head: slot.take(),
+            body: request.into_body().into(),
+            peer,
+            interim: interim.clone(),
+            switch: slot.switch.clone(),
+            sent: None,
+        };
+        let slot = slot.clone();
         let answer = (self.handler)(arrived);
         Box::pin(async move {
             let answer = answer.await;
             interim.close();
+            if answer.status() == StatusCode::SWITCHING_PROTOCOLS && slot.switch.is_left() {
+                // hyper shall not write this one: it is sent away, and whoever goes on writes it.
+                slot.set_switched();
+                return pending().await;
+            }
             Ok(answer)
         })
     }
@@ -243,8 +266,8 @@ where
 
 /// What became of a connection that hyper had.
 enum End {
-    /// Nothing is under way on it.
-    Idle,
+    /// hyper has nothing more to do on it for now.
+    Paused(Pause),
     /// It is closed.
     Closed,
 }

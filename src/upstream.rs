@@ -14,13 +14,15 @@ mod pool;
 mod reply_head;
 mod response_body;
 mod sending;
+mod switched;
 
 pub use interim::Interim;
 pub use response_body::ResponseBody;
+pub use switched::Switched;
 
 use exchange::{Broken, Expected, exchange};
 use pool::Pool;
-use reply_head::ReplyHead;
+use reply_head::{Asked, ReplyHead};
 use response_body::Flow;
 use sending::Sending;
 
@@ -92,6 +94,8 @@ pub struct Outgoing {
     pub head: Vec<u8>,
     /// Whether the method is HEAD: the reply has no body.
     pub is_head: bool,
+    /// Whether it asks for a WebSocket: the connection may switch to it.
+    pub upgrade: bool,
     /// Whether the method is one that may be repeated (RFC 9110, 9.2.2).
     pub idempotent: bool,
     /// The body.
@@ -122,12 +126,17 @@ impl Upstream {
 
     /// Sends a request and waits for the response head; the response body streams from the connection. Hop-by-hop headers and
     /// framing of the response are taken off; 1xx go their own way, except 100, which nobody asked for, and 101, which is an error
-    /// until upgrades are asked for.
+    /// unless a WebSocket was asked for; then the body has the connection ([`ResponseBody::into_switched`]).
     ///
     /// A request is sent again, once, when a pooled connection turned out closed before any byte of a reply, its body can be sent
     /// again, and it may be repeated or nothing of it was taken.
     pub async fn send(&self, request: Outgoing) -> Result<http::Response<ResponseBody>, Fault> {
-        let Outgoing { head, is_head, idempotent, body, response_timeout, interim } = request;
+        let Outgoing { head, is_head, upgrade, idempotent, body, response_timeout, interim } = request;
+        let asked = match (is_head, upgrade) {
+            (true, _) => Asked::Head,
+            (false, true) => Asked::Upgrade,
+            (false, false) => Asked::Usual,
+        };
         let lease = self.pool.lease().await?;
         let patience = response_timeout.unwrap_or(self.pool.settings().response_timeout);
         let mut sending = Sending::new(head, body);
@@ -136,7 +145,7 @@ impl Upstream {
             None => lease.connect().await?,
         };
         let reply = loop {
-            match exchange(&mut connection, &mut sending, Expected { is_head, patience, interim: &interim }).await {
+            match exchange(&mut connection, &mut sending, Expected { asked, patience, interim: &interim }).await {
                 Ok(reply) => break reply,
                 Err(Broken::Closed(_)) if connection.reused && (idempotent || !sending.taken()) && sending.rewind() => {
                     connection = lease.connect().await?;

@@ -116,6 +116,7 @@ fn rule() -> Rule {
         limit: None,
         max_body: None,
         response_timeout: None,
+        websocket: None,
     }
 }
 

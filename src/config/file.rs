@@ -13,11 +13,13 @@ pub(crate) mod counts;
 pub(crate) mod routing;
 pub(crate) mod rule;
 pub(crate) mod sections;
+pub(crate) mod websocket;
 
 use bounds::{Limits, Signature, Signing, Timeouts};
 use routing::{Elsewhere, EndpointParts, Fold, Leniency, Names, Place, Source};
 use rule::{Requirement, Rule};
 use sections::{Admin, Forward, Log, Reject, Session, Store, Time, Upstream};
+use websocket::Websocket;
 
 /// The configuration of Ticketgate.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -79,8 +81,8 @@ pub(crate) struct File {
     pub(crate) reject: Reject,
     /// What the application is told.
     pub(crate) forward: Forward,
-    /// WebSocket routes. Not available in this version.
-    pub(crate) websocket: Vec<Unbuilt>,
+    /// Routes for WebSockets.
+    pub(crate) websocket: Vec<Websocket>,
     /// HTTPS. Not available in this version.
     pub(crate) tls: Option<Unbuilt>,
     /// The admin listener.

@@ -14,6 +14,7 @@ use crate::policy::{self, Policy};
 use crate::request::address::TrustedProxies;
 use crate::request::body;
 use crate::request::target::Lenient;
+use crate::websocket::open::Open;
 use crate::{admin, gate, server, telemetry, verify};
 
 mod address;
@@ -30,6 +31,7 @@ mod signature;
 mod store;
 mod unbuilt;
 mod upstream;
+mod websocket;
 
 /// Everything, or nothing where a fault was told.
 pub(crate) fn settings(file: &File, faults: &mut Faults) -> Option<Settings> {
@@ -53,6 +55,7 @@ fn gate(file: &File, faults: &mut Faults) -> Option<gate::Settings> {
     let signatures = signature::settings(&file.signature, faults);
     let context = Context::of(file, signatures.unwrap_or_default());
     let rules = rules::all(&file.rules, &context, faults);
+    let websockets = websocket::all(&file.websocket, &context, faults);
     let default = rules::default(file.default, &context, faults);
     let credentials = reserved::credentials(file, faults);
     let reserved = reserved::names(file, faults);
@@ -68,12 +71,13 @@ fn gate(file: &File, faults: &mut Faults) -> Option<gate::Settings> {
             file::Mode::Observe => gate::Mode::Observe,
         },
         reading: gate::Reading { lenient: lenient(file), reserved: reserved?, trusted: trusted?, limits: limits? },
-        policy: Policy { reader: reader?, rules: rules?, default: default? },
+        policy: Policy { reader: reader?, rules: rules?, websockets: websockets?, default: default? },
         credentials: credentials?,
         verify: verify?,
         upstream: upstream?,
         forward: forward?,
         reply: reply?,
+        websockets: Open::default(),
         access_log: file.log.access,
     })
 }

@@ -6,8 +6,8 @@ use http::{HeaderMap, Response};
 
 use crate::credentials::Claims;
 use crate::gate::note::Note;
-use crate::gate::message::Sent;
-use crate::gate::{Gate, Mode, location, replies};
+use crate::gate::bridge::message::Sent;
+use crate::gate::{Gate, Mode, location, replies, upgrade};
 use crate::login::{self, Attempt, Desk, Pages, Watched, jar, judged};
 use crate::policy::login_rule::LoginRule;
 use crate::policy::rule::{Logout, Rule};
@@ -45,6 +45,8 @@ struct Load<'a> {
     drop_authorization: bool,
     plain_reply: bool,
     rule: Option<&'a Rule>,
+    /// The key, where it asks for a WebSocket and may.
+    websocket: Option<&'a [u8]>,
 }
 
 impl Gate {
@@ -70,6 +72,7 @@ impl Gate {
                 || login.is_some(),
             plain_reply: login.is_some(),
             rule: Some(passage.decided.rule),
+            websocket: upgrade::key(passage.inbound, Some(passage.decided.rule)),
         };
         let response = self.send(passage.inbound, body, &load, note).await?;
         let mut response = match login {
@@ -103,6 +106,7 @@ impl Gate {
             drop_authorization: false,
             plain_reply: false,
             rule: None,
+            websocket: upgrade::key(inbound, self.settings.policy.websocket(inbound)),
         };
         let response = self.send(inbound, body, &load, note).await?;
         Ok(self.finish(inbound, response.map(Body::Upstream), note))
@@ -121,6 +125,7 @@ impl Gate {
         let outgoing = Outgoing {
             head: headers::head(inbound, &context, &self.settings.forward),
             is_head: method == "HEAD",
+            upgrade: load.websocket.is_some(),
             idempotent: matches!(method, "GET" | "HEAD" | "PUT" | "DELETE" | "OPTIONS"),
             body: headers::body(body, inbound.head.header("Content-Type"), &self.settings.forward),
             response_timeout: load.rule.and_then(|rule| rule.response_timeout),
@@ -168,6 +173,7 @@ impl Gate {
             drop_authorization: load.drop_authorization,
             plain_reply: load.plain_reply,
             traceparent,
+            websocket: load.websocket,
         }
     }
 
@@ -232,7 +238,8 @@ impl Gate {
             client_secret: passage.permit.client_secret(),
             claims: passage.claims,
             data_key: &self.settings.reply.keys.data,
-            channel: passage.sent.and_then(|sent| sent.channel.as_ref()),
+            channel: passage.sent.and_then(Sent::channel),
+            older: passage.sent.and_then(Sent::older),
         };
         let desk = Desk {
             store: &self.store,

@@ -15,6 +15,7 @@ use crate::request::reserved::Reserved;
 use crate::telemetry::{Outcome, Verdict};
 use crate::upstream::Interim;
 use crate::verify::Identity;
+use crate::websocket::takeover::Switch;
 
 /// Filled in as the walk goes.
 #[derive(Debug)]
@@ -28,6 +29,8 @@ pub(super) struct Note {
     is_head: bool,
     /// Where interim replies go, about which nobody decides anything.
     pub(super) interim: Interim,
+    /// Where it is left who goes on with the connection.
+    pub(super) switch: Switch,
     pub(super) rule: Option<Arc<str>>,
     pub(super) identity: Identity,
     pub(super) upstream: Option<Duration>,
@@ -39,11 +42,11 @@ pub(super) struct Note {
 
 impl Note {
     pub(super) fn new(at: Timestamp, arrived: &Arrived) -> Self {
-        Self::of(at, arrived.peer.ip, arrived.interim.clone())
+        Self::of(at, arrived.peer.ip, arrived.interim.clone(), arrived.switch.clone())
     }
 
     /// Of what came from there.
-    pub(super) fn of(at: Timestamp, ip: IpAddr, interim: Interim) -> Self {
+    pub(super) fn of(at: Timestamp, ip: IpAddr, interim: Interim, switch: Switch) -> Self {
         Self {
             at,
             request_id: RequestId::ulid(at.as_millis(), fastrand::u128(..)),
@@ -53,6 +56,7 @@ impl Note {
             accept_language: None,
             is_head: false,
             interim,
+            switch,
             rule: None,
             identity: Identity::default(),
             upstream: None,

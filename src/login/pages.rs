@@ -38,6 +38,7 @@ impl Pages<'_> {
         let context = Context { cookies: Some(&cookies), ..self.context.clone() };
         let outgoing = Outgoing {
             head: headers::page(target, inbound, &context, self.settings),
+            upgrade: false,
             is_head: false,
             idempotent: true,
             body: Body::Empty,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::policy::Requirement;
+use crate::policy::channel::Channel;
 use crate::policy::endpoint::Endpoint;
 use crate::policy::login_rule::LoginRule;
 use crate::policy::pattern::{EndpointPattern, Glob};
@@ -38,6 +39,8 @@ pub struct Rule {
     pub max_body: Option<u64>,
     /// `response_timeout`.
     pub response_timeout: Option<Duration>,
+    /// How the connection goes on, where it is one for WebSockets.
+    pub websocket: Option<Arc<Channel>>,
 }
 
 /// A rule's own `limit`: counted for each user, else for each client, else for each address.

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::request::Unreadable;
 use crate::request::head::{Head, Version};
 use crate::upstream::Interim;
+use crate::websocket::takeover::Switch;
 
 /// The head of the request that hyper is about to hand over. Cloning is shallow.
 #[derive(Clone, Debug, Default)]
@@ -12,6 +13,17 @@ pub(super) struct Slot {
     left: Arc<Mutex<Left>>,
     /// Interim replies to the request under way.
     pub(super) interim: Interim,
+    /// Who goes on with the connection once it is no longer one of HTTP.
+    pub(super) switch: Switch,
+}
+
+/// Why hyper is sent away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pause {
+    /// Nothing is under way.
+    Idle,
+    /// Somebody else goes on with the connection.
+    Switched,
 }
 
 #[derive(Debug, Default)]
@@ -25,6 +37,7 @@ struct Left {
     writing: bool,
     draining: bool,
     http10: bool,
+    switched: bool,
 }
 
 impl Slot {
@@ -55,10 +68,20 @@ impl Slot {
         self.lock().writing = writing;
     }
 
-    /// Whether nothing is under way in either direction.
-    pub(super) fn is_idle(&self) -> bool {
+    /// Whether hyper has nothing more to do for now: what was to be written is with the client.
+    pub(super) fn pause(&self) -> Option<Pause> {
         let left = self.lock();
-        left.waiting && left.nothing_came && !left.writing
+        match () {
+            () if left.writing => None,
+            () if left.switched => Some(Pause::Switched),
+            () if left.waiting && left.nothing_came => Some(Pause::Idle),
+            () => None,
+        }
+    }
+
+    /// The request under way was answered with another protocol.
+    pub(super) fn set_switched(&self) {
+        self.lock().switched = true;
     }
 
     /// Asks for the connection's end after the request under way.

@@ -140,6 +140,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Wire<IO> {
         self.io
     }
 
+    /// The socket, what of interim replies is still to be written, and what came behind the last request.
+    pub(super) fn into_parts(self) -> (IO, Bytes, BytesMut) {
+        (self.io, self.interim.rest(&self.slot), self.arrived)
+    }
+
     fn poll_step(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<Step>> {
         if !self.told.is_empty() {
             let length = self.told.len().min(buffer.remaining());

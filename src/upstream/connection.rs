@@ -29,11 +29,11 @@ pub(super) struct Connection {
     /// Whether a request went over it before.
     pub(super) reused: bool,
     room: usize,
-    _open: Open,
+    open: Open,
 }
 
 #[derive(Debug)]
-enum Stream {
+pub(super) enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
 }
@@ -48,7 +48,7 @@ impl Connection {
             }
             Address::Unix(path) => Stream::Unix(UnixStream::connect(path).await?),
         };
-        Ok(Self { stream, input: BytesMut::new(), reused: false, room: LITTLE_ROOM, _open: open })
+        Ok(Self { stream, input: BytesMut::new(), reused: false, room: LITTLE_ROOM, open })
     }
 
     /// Whether nothing has happened on it while it was idle: neither an end nor bytes that nobody asked for, which would pass for
@@ -84,6 +84,11 @@ impl Connection {
             Stream::Tcp(stream) => Pin::new(stream).poll_write_vectored(context, parts),
             Stream::Unix(stream) => Pin::new(stream).poll_write_vectored(context, parts),
         }
+    }
+
+    /// The socket, what was read ahead of it, and its place among those that are counted.
+    pub(super) fn into_parts(self) -> (Stream, BytesMut, Open) {
+        (self.stream, self.input, self.open)
     }
 
     /// Gets it ready to lie idle, in as little memory as it needs.

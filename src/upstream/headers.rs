@@ -14,6 +14,7 @@ use crate::request::body::Body;
 use crate::request::headers::{is_hop_by_hop, may_be_named_by_connection, may_pass};
 use crate::request::php::{BodyKind, fold_name, url_decode};
 use crate::request::reserved::{Kind, Name, Places, Reserved};
+use crate::request::upgrade;
 use crate::secret::Secret;
 use crate::upstream::HostHeader;
 use crate::verify::Identity;
@@ -23,6 +24,9 @@ const MAX_INPUT_VARS: usize = 1000;
 
 /// Written by whoever sends the head, or settled with the client already.
 const NOT_PASSED: [&str; 5] = ["host", "content-length", "transfer-encoding", "expect", "cookie"];
+
+/// Written anew where a WebSocket is asked for.
+const OF_HANDSHAKE: [&str; 3] = ["sec-websocket-key", "sec-websocket-version", "sec-websocket-accept"];
 
 /// What a page that the gate asks for has of the caller's headers.
 const CARRIED: [&str; 3] = ["user-agent", "accept", "accept-language"];
@@ -65,6 +69,8 @@ pub struct Context<'a> {
     pub plain_reply: bool,
     /// `traceparent` to send.
     pub traceparent: &'a str,
+    /// The key of a request for a WebSocket, which goes on as one.
+    pub websocket: Option<&'a [u8]>,
 }
 
 /// Request line and headers, without framing headers (Content-Length, Transfer-Encoding, Connection) and without the empty line.
@@ -182,6 +188,9 @@ impl Spoken<'_> {
         if let Some(key) = &settings.assertion_key {
             lines.put("X-Ticketgate-Assertion", self.assertion(key, context));
         }
+        if let Some(key) = context.websocket {
+            put_upgrade(&mut lines, key);
+        }
         lines.0
     }
 
@@ -274,10 +283,19 @@ fn put_identity(lines: &mut Lines, context: &Context<'_>, settings: &Settings) {
     }
 }
 
+/// What asks for a WebSocket: the one thing about a connection that the application is told.
+fn put_upgrade(lines: &mut Lines, key: &[u8]) {
+    lines.put("Connection", "Upgrade");
+    lines.put("Upgrade", "websocket");
+    lines.put("Sec-WebSocket-Version", upgrade::VERSION);
+    lines.put("Sec-WebSocket-Key", key);
+}
+
 /// What this request in particular goes without.
 fn is_dropped(name: &[u8], context: &Context<'_>) -> bool {
     context.drop_authorization && name.eq_ignore_ascii_case(b"authorization")
         || context.plain_reply && name.eq_ignore_ascii_case(b"accept-encoding")
+        || context.websocket.is_some() && OF_HANDSHAKE.iter().any(|ours| name.eq_ignore_ascii_case(ours.as_bytes()))
 }
 
 /// What stands for an identity, ours to give, or for a credential that is hidden.

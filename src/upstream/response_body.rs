@@ -11,6 +11,7 @@ use crate::upstream::connection::Connection;
 use crate::upstream::framing::{Framing, Step};
 use crate::upstream::pool::Lease;
 use crate::upstream::sending::Sending;
+use crate::upstream::switched::Switched;
 
 /// A response body on its way: reads from the application's connection when it is polled, and gives the connection back to the
 /// pool at its end. Dropped before that, it closes the connection. A body that breaks off is an error, never a short success.
@@ -47,6 +48,13 @@ impl ResponseBody {
             return Self { ready: Some(bytes), flow: None };
         }
         Self { ready: None, flow: Some(Box::new(flow)) }
+    }
+
+    /// The connection, where the application has switched protocols on it.
+    pub fn into_switched(self) -> Option<Switched> {
+        let flow = self.flow.filter(|flow| flow.framing == Framing::Switched && flow.sending.is_sent())?;
+        let Flow { connection, lease, .. } = *flow;
+        Some(Switched::new(connection, lease))
     }
 }
 

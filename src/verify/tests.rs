@@ -31,6 +31,7 @@ fn rule(require: Requirement) -> Rule {
         opaque_body: false,
         max_body: None,
         response_timeout: None,
+        websocket: None,
     }
 }
 

@@ -26,7 +26,7 @@ pub(super) struct Context {
     /// Whether tokens are sealed under a client's secret.
     sealed: bool,
     /// Front controllers, which no path has any more when rules look at it.
-    scripts: Vec<String>,
+    pub(super) scripts: Vec<String>,
     /// `signature`
     signatures: Arc<Signatures>,
 }
@@ -41,6 +41,25 @@ impl Context {
             sealed: file.session.sealed,
             scripts: file.scripts.clone(),
             signatures: Arc::new(signatures),
+        }
+    }
+
+    /// A rule that matches everything, lets nothing pass and says nothing more.
+    pub(super) fn plain_rule(&self) -> Rule {
+        Rule {
+            name: "default".into(),
+            matcher: Matcher::default(),
+            require: Requirement::Deny,
+            login: None,
+            logout: None,
+            extend: true,
+            limit: None,
+            signatures: Arc::clone(&self.signatures),
+            endpoint_is: None,
+            opaque_body: false,
+            max_body: None,
+            response_timeout: None,
+            websocket: None,
         }
     }
 }
@@ -72,20 +91,7 @@ pub(super) fn default(require: rule::Requirement, context: &Context, faults: &mu
         );
         return None;
     }
-    Some(Rule {
-        name: "default".into(),
-        matcher: Matcher::default(),
-        require,
-        login: None,
-        logout: None,
-        extend: true,
-        limit: None,
-        signatures: Arc::clone(&context.signatures),
-        endpoint_is: None,
-        opaque_body: false,
-        max_body: None,
-        response_timeout: None,
-    })
+    Some(Rule { require, ..context.plain_rule() })
 }
 
 fn one(rule: &rule::Rule, key: &str, context: &Context, faults: &mut Faults) -> Option<Rule> {
@@ -112,6 +118,7 @@ fn one(rule: &rule::Rule, key: &str, context: &Context, faults: &mut Faults) -> 
         opaque_body: rule.body.is_some(),
         max_body: rule.max_body.map(|size| size.0),
         response_timeout: response_timeout.map_or(Some(None), |timeout| timeout.map(Some))?,
+        websocket: None,
     })
 }
 
@@ -161,7 +168,7 @@ fn matcher(rule: &rule::Rule, key: &str, context: &Context, faults: &mut Faults)
 }
 
 /// A rule may name a front controller (`/index.php/user/**`), but it is taken off the request's path, so off the rule's as well.
-fn path(text: &str, scripts: &[String]) -> Result<Glob, String> {
+pub(super) fn path(text: &str, scripts: &[String]) -> Result<Glob, String> {
     let behind = |script: &String| {
         let (start, rest) = text.split_at_checked(script.len())?;
         (start.eq_ignore_ascii_case(script) && rest.starts_with('/')).then_some(rest)
@@ -210,15 +217,25 @@ fn asks_for_client(require: Requirement) -> bool {
 }
 
 fn required(rule: &rule::Rule, key: &str, context: &Context, faults: &mut Faults) -> Option<Requirement> {
+    let names_endpoint = matches!(rule.endpoint, Some(TextOr::Map(_)));
+    checked(rule.require.map(requirement), names_endpoint, key, context, faults)
+}
+
+/// `require` of a rule that may name an endpoint itself.
+pub(super) fn checked(
+    require: Option<Requirement>,
+    names_endpoint: bool,
+    key: &str,
+    context: &Context,
+    faults: &mut Faults,
+) -> Option<Requirement> {
     let at = format!("{key}.require");
-    let Some(require) = rule.require else {
+    let Some(require) = require else {
         faults.missing(&at, "is missing; write public, client, user, user_only or deny");
         return None;
     };
-    let require = requirement(require);
-    let names_endpoint = context.has_sources || matches!(rule.endpoint, Some(TextOr::Map(_)));
-    if asks_for_client(require) && !names_endpoint && !faults.is_damaged(key) {
-        faults.add(&at, "asks for a client, whose token is made of an endpoint: configure `endpoint`, or give the rule `endpoint: {is: m/c/a}`");
+    if asks_for_client(require) && !names_endpoint && !context.has_sources && !faults.is_damaged(key) {
+        faults.add(&at, "asks for a client, whose token is made of an endpoint: configure `endpoint`, or give the rule one of its own");
     }
     Some(require)
 }

@@ -12,7 +12,6 @@ pub(super) fn tell(file: &File, faults: &mut Faults) {
     faults.unbuilt("framework", file.framework.is_some());
     faults.unbuilt("cors", file.cors.is_some());
     faults.unbuilt("tls", file.tls.is_some());
-    faults.unbuilt("websocket", !file.websocket.is_empty());
     faults.unbuilt("store.when_down", file.store.when_down != WhenDown::Refuse);
     session(&file.session, faults);
     for (index, rule) in file.rules.iter().enumerate() {

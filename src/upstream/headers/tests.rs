@@ -48,6 +48,7 @@ fn rebuilt(headers: &[(&str, &str)], change: impl Fn(&mut Context<'_>, &mut Sett
         drop_authorization: false,
         plain_reply: false,
         traceparent: "00-1-2-01",
+        websocket: None,
     };
     let (mut settings, mut origin) = (settings(), origin());
     change(&mut context, &mut settings, &mut origin);
@@ -81,6 +82,7 @@ fn a_head_is_rebuilt_whole() {
         drop_authorization: false,
         plain_reply: false,
         traceparent: "00-1-2-01",
+        websocket: None,
     };
     let spoken = Spoken {
         method: "POST",

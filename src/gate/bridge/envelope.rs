@@ -9,7 +9,6 @@ use http::{Response, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::Value;
 
-use crate::gate::message::Whole;
 use crate::login::json::{self, Object};
 use crate::login::merge::ascii;
 use crate::login::text::Text;
@@ -27,6 +26,14 @@ pub struct Envelope {
     pub data: String,
     /// Whether the application wrote an envelope itself.
     written: bool,
+}
+
+/// The whole of an answer.
+#[derive(Debug)]
+pub(super) struct Whole {
+    status: u16,
+    content_type: Option<Vec<u8>>,
+    body: Bytes,
 }
 
 const EMPTY: &str = "[]";

@@ -6,12 +6,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::Bytes;
-
 use crate::credentials::Claims;
+use crate::gate::bridge::envelope::{self, Envelope};
 use crate::gate::note::Note;
 use crate::gate::{Arrived, Gate, Settings};
-use crate::ids::ChannelId;
+use crate::ids::{ChannelId, TokenHash};
 use crate::login::issue::Issued;
 use crate::policy::Decided;
 use crate::policy::bridge::{Bridge, Kind};
@@ -26,10 +25,8 @@ use crate::store::channel::Channel;
 use crate::store::{Live, Store};
 use crate::upstream::Interim;
 use crate::verify::{Case, Excess, Identity, Permit, Proof, Resume, Via, signature};
+use crate::websocket::takeover::Switch;
 
-pub mod envelope;
-
-use envelope::Envelope;
 
 /// An open connection, and what was decided when it was opened.
 #[derive(Debug)]
@@ -55,8 +52,8 @@ pub struct Message<'a> {
     pub fields: &'a str,
     /// The session that it names.
     pub token: Option<Secret>,
-    /// Of a login: where the session that it makes shall live.
-    pub channel: Option<Channel>,
+    /// Of a login: where the session that it makes shall live, and the one in whose place it comes.
+    pub login: Option<(Channel, Option<TokenHash>)>,
 }
 
 /// What a message came to.
@@ -74,19 +71,29 @@ pub struct Sent {
     opened: Arc<Opened>,
     kind: Arc<Kind>,
     token: Option<Secret>,
-    pub(super) channel: Option<Channel>,
+    login: Option<(Channel, Option<TokenHash>)>,
     /// Its own fields, as PHP will read them.
     fields: Params,
 }
 
 impl Sent {
     /// What it says of its user. Who opened the connection was proved then.
-    pub(super) fn claims(&self) -> Claims<'_> {
+    pub(in crate::gate) fn claims(&self) -> Claims<'_> {
         Claims { user_token: self.token.as_ref().map(Secret::expose), ..Claims::default() }
     }
 
-    pub(super) fn via(&self) -> Via<'_> {
+    pub(in crate::gate) fn via(&self) -> Via<'_> {
         self.opened.via()
+    }
+
+    /// Where the session that it makes shall live.
+    pub(in crate::gate) fn channel(&self) -> Option<&Channel> {
+        self.login.as_ref().map(|(channel, _)| channel)
+    }
+
+    /// The session in whose place that comes.
+    pub(in crate::gate) fn older(&self) -> Option<TokenHash> {
+        self.login.as_ref().and_then(|(_, older)| *older)
     }
 }
 
@@ -123,7 +130,7 @@ impl Message<'_> {
             opened: Arc::clone(self.opened),
             kind: Arc::clone(self.kind),
             token: self.token,
-            channel: self.channel,
+            login: self.login,
             fields: Params::parse(self.fields.as_bytes()),
         };
         Ok(Arrived {
@@ -131,6 +138,7 @@ impl Message<'_> {
             body: Arriving::Whole(form.into()),
             peer: self.opened.peer,
             interim: Interim::default(),
+            switch: Switch::default(),
             sent: Some(Arc::new(sent)),
         })
     }
@@ -164,7 +172,7 @@ fn joined(one: &str, other: &str) -> String {
 
 impl Settings {
     /// The rule that decides about a message, and what its type requires beside that.
-    pub(super) fn decide_message<'a>(&'a self, inbound: &Inbound, sent: &'a Sent) -> Result<Decided<'a>, Refusal> {
+    pub(in crate::gate) fn decide_message<'a>(&'a self, inbound: &Inbound, sent: &'a Sent) -> Result<Decided<'a>, Refusal> {
         let kind = &sent.kind;
         self.reading.reserved.check_message(&sent.fields)?;
         let mut decided = self.decide(inbound)?;
@@ -179,7 +187,7 @@ impl Settings {
                 decided.require = decided.require.and(require);
             }
         }
-        match (decided.rule.login.is_some(), sent.channel.is_some()) {
+        match (decided.rule.login.is_some(), sent.login.is_some()) {
             (true, false) => Err(Refusal::new(Reason::Denied, "a login, and no login message")),
             (false, true) => Err(Refusal::new(Reason::Denied, "a login message, and no login rule")),
             _ => Ok(decided),
@@ -194,8 +202,8 @@ impl Gate {
     }
 
     /// Answers one message. Never fails: whatever goes wrong is an envelope.
-    pub async fn message(&self, message: Message<'_>) -> Answered {
-        let (opened, is_login) = (Arc::clone(message.opened), message.channel.is_some());
+    pub async fn message(self: &Arc<Self>, message: Message<'_>) -> Answered {
+        let (opened, is_login) = (Arc::clone(message.opened), message.login.is_some());
         let (mut note, started) = (self.note_of(&opened), Instant::now());
         let result = match message.arrived() {
             Ok(arrived) => self.walk_whole(arrived, &opened, &mut note).await,
@@ -216,7 +224,7 @@ impl Gate {
     }
 
     async fn walk_whole(
-        &self,
+        self: &Arc<Self>,
         arrived: Arrived,
         opened: &Opened,
         note: &mut Note,
@@ -280,7 +288,7 @@ impl Gate {
     }
 
     fn note_of(&self, opened: &Opened) -> Note {
-        let mut note = Note::of(self.clock.now(), opened.origin.ip, Interim::default());
+        let mut note = Note::of(self.clock.now(), opened.origin.ip, Interim::default(), Switch::default());
         note.saw(&opened.head, &opened.origin, &self.settings.reading.reserved);
         note.rule = Some(Arc::clone(&opened.bridge.rule.name));
         note
@@ -296,12 +304,4 @@ impl Gate {
         let (code, message) = self.settings.reply.told(refusal, asked.accept_language);
         Envelope::ours(code, &message)
     }
-}
-
-/// The whole of an answer.
-#[derive(Debug)]
-pub(super) struct Whole {
-    pub(super) status: u16,
-    pub(super) content_type: Option<Vec<u8>>,
-    pub(super) body: Bytes,
 }
