@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
-use http::Response;
 use crate::clock::Clock;
 use crate::credentials::{self, Claims};
 use crate::policy::login_rule::UserSource;
@@ -25,9 +24,10 @@ use crate::upstream::{self, Interim, Upstream};
 use crate::verify::{self, Case, Excess, Permit, Verifier, signature};
 use crate::websocket::open::Open;
 use crate::websocket::takeover::Switch;
+use http::Response;
 
-pub mod explain;
 pub mod bridge;
+pub mod explain;
 mod forward;
 mod location;
 mod note;
@@ -37,8 +37,8 @@ mod replies;
 mod signed;
 mod upgrade;
 
-use forward::Passage;
 use bridge::message::Sent;
+use forward::Passage;
 use note::Note;
 
 /// A request as the server hands it over.
@@ -301,4 +301,3 @@ impl Gate {
         self.settings.reply.envelope(1, message, &serde_json::Value::Object(data), asked)
     }
 }
-

@@ -5,8 +5,8 @@ use std::time::Instant;
 use http::{HeaderMap, Response};
 
 use crate::credentials::Claims;
-use crate::gate::note::Note;
 use crate::gate::bridge::message::Sent;
+use crate::gate::note::Note;
 use crate::gate::{Gate, Mode, location, replies, upgrade};
 use crate::login::{self, Attempt, Desk, Pages, Watched, jar, judged};
 use crate::policy::login_rule::LoginRule;

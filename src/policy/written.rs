@@ -123,9 +123,17 @@ mod tests {
             (vec![three(Place::Query)], "POST", Some(format!("/index.php?m=home&c={user}&a=info "))),
             (vec![three(Place::Form)], "POST", Some(format!("/index.php m=home&c={user}&a=info"))),
             (vec![three(Place::Form)], "GET", None),
-            (vec![three(Place::Form), three(Place::Request)], "GET", Some(format!("/index.php?m=home&c={user}&a=info "))),
+            (
+                vec![three(Place::Form), three(Place::Request)],
+                "GET",
+                Some(format!("/index.php?m=home&c={user}&a=info ")),
+            ),
             (vec![source(Some("/{controller}/{action}.html"), None, &[])], "GET", Some(format!("/{user}/info.html "))),
-            (vec![source(None, Some(("s", "/{controller}/{action}")), &[])], "GET", Some(format!("/index.php?s=/{user}/info "))),
+            (
+                vec![source(None, Some(("s", "/{controller}/{action}")), &[])],
+                "GET",
+                Some(format!("/index.php?s=/{user}/info ")),
+            ),
             (vec![source(Some("/{module}.php"), None, &[(Place::Query, Action, "act")])], "GET", None),
             (vec![], "GET", None),
         ];

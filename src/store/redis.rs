@@ -48,7 +48,13 @@ pub struct Redis {
 }
 
 impl Redis {
-    pub(super) fn new(url: &Secret, codec: Arc<Codec>, clock: Clock, timeout: Duration, bell: &Arc<Bell>) -> Result<Self, Fault> {
+    pub(super) fn new(
+        url: &Secret,
+        codec: Arc<Codec>,
+        clock: Clock,
+        timeout: Duration,
+        bell: &Arc<Bell>,
+    ) -> Result<Self, Fault> {
         let link = Link::new(url, timeout)?;
         Ok(Self { link, codec, clock, extensions: Arc::default(), bell: Arc::clone(bell) })
     }

@@ -144,7 +144,11 @@ mod tests {
     #[test]
     fn an_envelope_is_taken_as_written_and_anything_else_as_data() {
         let table = [
-            (200, r#"{"code":1,"msg":"ok","data":{"uid":12345678901234567890,"p":1.10}}"#, r#"1 "ok" {"uid":12345678901234567890,"p":1.10}"#),
+            (
+                200,
+                r#"{"code":1,"msg":"ok","data":{"uid":12345678901234567890,"p":1.10}}"#,
+                r#"1 "ok" {"uid":12345678901234567890,"p":1.10}"#,
+            ),
             (500, "\u{feff} {\"code\":\"-3\",\"msg\":null}", r#""-3" null []"#),
             (200, r#"{"code":0,"list":[1],"msg":"x","page":2}"#, r#"0 "x" {"list":[1],"page":2}"#),
             (200, r#"{"uid":7}"#, r#"1 "" {"uid":7}"#),

@@ -62,7 +62,10 @@ mod tests {
     fn fields_are_written_as_php_reads_them() {
         let table = [
             (r#"{"username":"张三","pwd":"a b&c=1"}"#, "username=%E5%BC%A0%E4%B8%89&pwd=a%20b%26c%3D1"),
-            (r#"{"n":12345678901234567890,"p":1.10,"t":true,"f":false,"z":null}"#, "n=12345678901234567890&p=1.10&t=1&f=0"),
+            (
+                r#"{"n":12345678901234567890,"p":1.10,"t":true,"f":false,"z":null}"#,
+                "n=12345678901234567890&p=1.10&t=1&f=0",
+            ),
             (r#"{"a":{"b":[1,{"c":"x"}]},"e":[],"o":{}}"#, "a[b][0]=1&a[b][1][c]=x"),
             (r#"{"a[b]":1,"c.d":2}"#, "a%5Bb%5D=1&c.d=2"),
         ];

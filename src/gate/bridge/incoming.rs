@@ -99,12 +99,28 @@ mod tests {
         let names = Fields::default();
         let read = |text| Incoming::read(text, &names);
         let message = read(r#"{"type":"news","id":7,"token":"T","wstoken":"W","page":2}"#).unwrap();
-        assert_eq!((message.kind.as_str(), message.id.as_deref(), message.form.as_str()), ("news", Some("7"), "page=2"));
+        assert_eq!(
+            (message.kind.as_str(), message.id.as_deref(), message.form.as_str()),
+            ("news", Some("7"), "page=2")
+        );
         assert_eq!((message.token.as_deref(), message.wstoken.as_deref()), (Some("T"), Some("W")));
         for text in [
-            "", "x", "[]", "7", "\"login\"", "{}", r#"{"type":7}"#, r#"{"type":""}"#, r#"{"type":null}"#,
-            r#"{"type":"a","type":"b"}"#, r#"{"type":"a","token":"T","token":"U"}"#, r#"{"type":"a","token":7}"#,
-            r#"{"type":"a","id":{}}"#, r#"{"type":"a","id":true}"#, r#"{"type":"a"} {}"#, r#"{"type":"a""#,
+            "",
+            "x",
+            "[]",
+            "7",
+            "\"login\"",
+            "{}",
+            r#"{"type":7}"#,
+            r#"{"type":""}"#,
+            r#"{"type":null}"#,
+            r#"{"type":"a","type":"b"}"#,
+            r#"{"type":"a","token":"T","token":"U"}"#,
+            r#"{"type":"a","token":7}"#,
+            r#"{"type":"a","id":{}}"#,
+            r#"{"type":"a","id":true}"#,
+            r#"{"type":"a"} {}"#,
+            r#"{"type":"a""#,
         ] {
             assert_eq!(read(text), None, "{text}");
         }

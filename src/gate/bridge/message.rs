@@ -14,6 +14,7 @@ use crate::ids::{ChannelId, TokenHash};
 use crate::login::issue::Issued;
 use crate::policy::Decided;
 use crate::policy::bridge::{Bridge, Kind};
+use crate::policy::written::Written;
 use crate::reply::{Asked, Reason, Refusal};
 use crate::request::address::{Origin, Peer};
 use crate::request::body::Arriving;
@@ -26,7 +27,6 @@ use crate::store::{Live, Store};
 use crate::upstream::Interim;
 use crate::verify::{Case, Excess, Identity, Permit, Proof, Resume, Via, signature};
 use crate::websocket::takeover::Switch;
-
 
 /// An open connection, and what was decided when it was opened.
 #[derive(Debug)]
@@ -171,8 +171,38 @@ fn joined(one: &str, other: &str) -> String {
 }
 
 impl Settings {
+    /// Whether a message of that kind would name its endpoint, and come to a login rule or not; what is wrong where it does not.
+    pub fn check_message(&self, kind: &Kind, is_login: bool) -> Result<(), String> {
+        let Written { method, target, form } = &kind.request;
+        let head = format!(
+            "{method} {target} HTTP/1.1\r\nHost: ticketgate\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n",
+            form.len()
+        );
+        let head = Head::parse(head.into(), &Methods::default());
+        let inbound = self.read_offline(head, Some(form.as_bytes())).map_err(|why| why.to_string())?;
+        let decided = self.decide(&inbound).map_err(|refusal| refusal.detail)?;
+        match decided.endpoint {
+            Some(endpoint) if !self.policy.reader.same(&endpoint, &kind.endpoint) => {
+                Err(format!("the request {method} {target} that it becomes names {endpoint}"))
+            }
+            None => Err(format!("the request {method} {target} that it becomes names no endpoint")),
+            Some(_) if is_login && decided.rule.login.is_none() => {
+                Err(format!("comes to the rule {}, which watches no login", decided.rule.name))
+            }
+            Some(_) if !is_login && decided.rule.login.is_some() => {
+                Err(format!("comes to the rule {}, a login, which only login messages go by", decided.rule.name))
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
     /// The rule that decides about a message, and what its type requires beside that.
-    pub(in crate::gate) fn decide_message<'a>(&'a self, inbound: &Inbound, sent: &'a Sent) -> Result<Decided<'a>, Refusal> {
+    pub(in crate::gate) fn decide_message<'a>(
+        &'a self,
+        inbound: &Inbound,
+        sent: &'a Sent,
+    ) -> Result<Decided<'a>, Refusal> {
         let kind = &sent.kind;
         self.reading.reserved.check_message(&sent.fields)?;
         let mut decided = self.decide(inbound)?;
@@ -248,7 +278,8 @@ impl Gate {
         let (status, result) = match resumed {
             Ok(permit) => {
                 note.identity = Identity::clone(permit.identity());
-                let live = permit.session().cloned().ok_or_else(|| self.told(&Reason::UserRefused.into(), note.asked()));
+                let live =
+                    permit.session().cloned().ok_or_else(|| self.told(&Reason::UserRefused.into(), note.asked()));
                 (200, live.map(|live| (live, Envelope::done("resumed"))))
             }
             Err(refusal) => {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use redis::{Pipeline, PushInfo, PushKind, Value};
 
 use crate::ids::TokenHash;
-use crate::store::watch::{Bell, Standing};
 use crate::store::Fault;
+use crate::store::watch::{Bell, Standing};
 
 use super::Redis;
 
