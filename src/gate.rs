@@ -244,6 +244,7 @@ impl Gate {
         body.limit_to(self.settings.max_body(decided.as_ref().ok().map(|decided| decided.rule)))?;
         let decided = decided?;
         note.rule = Some(decided.rule.name.clone());
+        note.websocket = decided.rule.websocket.is_some();
         upgrade::check(inbound, decided.rule)?;
         // A client that waits to be asked for its body (RFC 9110, 10.1.1) is asked once nothing else stands against its request.
         let waits = inbound.head.expects_continue();
@@ -287,7 +288,10 @@ impl Gate {
     }
 
     fn refuse(&self, refusal: Refusal, note: &mut Note) -> Response<Body> {
-        let response = self.settings.reply.refuse(&refusal, note.asked());
+        let mut response = self.settings.reply.refuse(&refusal, note.asked());
+        if note.websocket && refusal.reason == Reason::Malformed {
+            upgrade::tell_version(response.headers_mut());
+        }
         note.refused(refusal);
         response
     }

@@ -32,6 +32,8 @@ pub(super) struct Note {
     /// Where it is left who goes on with the connection.
     pub(super) switch: Switch,
     pub(super) rule: Option<Arc<str>>,
+    /// Whether that rule is one for WebSockets.
+    pub(super) websocket: bool,
     pub(super) identity: Identity,
     pub(super) upstream: Option<Duration>,
     verdict: Verdict,
@@ -58,6 +60,7 @@ impl Note {
             interim,
             switch,
             rule: None,
+            websocket: false,
             identity: Identity::default(),
             upstream: None,
             verdict: Verdict::Forwarded,

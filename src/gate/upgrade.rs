@@ -1,6 +1,6 @@
 //! Requests for a WebSocket: what is asked of them besides what every request is asked, and what becomes of the connection.
 
-use http::{Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use crate::gate::Gate;
 use crate::gate::note::Note;
@@ -20,6 +20,11 @@ pub(super) fn check(inbound: &Inbound, rule: &Rule) -> Result<(), Refusal> {
         true => Ok(()),
         false => Err(Refusal::new(Reason::Denied, "the page that asks is of no origin that may")),
     }
+}
+
+/// Tells a client that asks wrongly how to ask (RFC 6455, 4.2.2).
+pub(super) fn tell_version(headers: &mut HeaderMap) {
+    headers.insert("sec-websocket-version", HeaderValue::from_static(upgrade::VERSION));
 }
 
 /// The key with which the application is asked for a WebSocket; none where the rule is for other requests.

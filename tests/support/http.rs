@@ -51,6 +51,12 @@ impl Request {
         self
     }
 
+    /// Takes a header away again.
+    pub fn without(mut self, name: &str) -> Self {
+        self.headers.retain(|(other, _)| other != name);
+        self
+    }
+
     /// Replaces Host.
     pub fn host(mut self, value: &str) -> Self {
         self.headers.retain(|(name, _)| name != "Host");
@@ -82,12 +88,18 @@ impl Request {
     }
 
     async fn send(self) -> Reply {
+        self.begin().await.1
+    }
+
+    /// Sends it, and leaves the connection open behind the reply.
+    pub async fn begin(self) -> (Connection, Reply) {
         let mut connection = match self.from {
             Some(ip) => Connection::open_from(ip, &self.address).await,
             None => Connection::open(&self.address).await,
         };
         connection.send(&self.to_bytes()).await;
-        connection.reply_to(&self.method).await.expect("a reply")
+        let reply = connection.reply_to(&self.method).await.expect("a reply");
+        (connection, reply)
     }
 }
 
