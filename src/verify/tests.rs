@@ -84,6 +84,7 @@ fn live(client: Option<&str>) -> Live {
         user_agent: "app/1".into(),
         jar: Vec::new(),
         holds_cookies: false,
+        channel: None,
     };
     Live { hash: TokenHash::new([1; 32]), record, expires: NOW.plus(HOUR), used: NOW.minus(HOUR) }
 }
