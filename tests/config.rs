@@ -251,7 +251,6 @@ fn sealed_tokens_need_logins_that_need_a_client() {
 fn a_protection_that_this_version_does_not_have_is_refused_and_never_ignored() {
     for (text, key) in [
         ("session: {lost: {status: 302}}\n", "session.lost"),
-        ("websocket: [{path: /ws, mode: bridge, require: public}]\n", "websocket[0].mode"),
         ("tls: {cert: a, key: b}\n", "tls"),
         ("cors: {origins: [a]}\n", "cors"),
         ("store: {when_down: {trust: 30s}}\n", "store.when_down"),

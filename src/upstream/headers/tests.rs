@@ -227,6 +227,7 @@ fn the_assertion_signs_what_php_sees() {
             drop_authorization: false,
             plain_reply: false,
             traceparent: "",
+            websocket: None,
         };
         let settings = Settings { assertion_key: Some(Secret::new("assert-key")), ..settings() };
         let spoken = Spoken {
