@@ -211,7 +211,7 @@ impl Gate {
             Ok((decided, permit)) => {
                 note.identity = permit.identity().clone();
                 if let Some(bridge) = decided.rule.websocket.as_deref().and_then(|channel| channel.bridge()) {
-                    return self.bridge(&inbound, bridge, &permit, peer, note);
+                    return self.bridge((&inbound, peer), bridge, &permit, note);
                 }
                 let passage = Passage { inbound: &inbound, claims: &claims, decided: &decided, permit: &permit, sent };
                 let response = self.pass(&passage, body, note).await?;

@@ -68,7 +68,7 @@ impl Bench {
             user_agent: String::new(),
             jar: Vec::new(),
             holds_cookies: true,
-            channel,
+            channel: channel.map(Box::new),
         }
     }
 
@@ -85,7 +85,7 @@ impl Bench {
 
     async fn lives_on(&self, hash: TokenHash) -> Option<Channel> {
         match self.other.ask(Question { client: None, session: &[hash] }).await.unwrap().session {
-            Some(Found::Live(live)) => live.record.channel,
+            Some(Found::Live(live)) => live.record.channel.map(|channel| *channel),
             other => panic!("not living: {other:?}"),
         }
     }

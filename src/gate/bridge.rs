@@ -29,10 +29,9 @@ impl Gate {
     /// Switches to a WebSocket whose messages the gate answers itself.
     pub(super) fn bridge(
         self: &Arc<Self>,
-        inbound: &Inbound,
+        (inbound, peer): (&Inbound, Peer),
         bridge: &Arc<Bridge>,
         permit: &Permit,
-        peer: Peer,
         note: &Note,
     ) -> Result<Response<Body>, Refusal> {
         let mut headers = HeaderMap::new();

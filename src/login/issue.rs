@@ -123,7 +123,7 @@ pub async fn issue(
         user_agent: new.user_agent,
         jar: new.jar,
         holds_cookies: new.holds_cookies,
-        channel: new.channel,
+        channel: new.channel.map(Box::new),
     };
     let hash = store.hash(token.expose());
     let life = settings.idle.min(settings.max_age);

@@ -95,14 +95,14 @@ impl Store {
         let change = |record: &mut SessionRecord| {
             let may = may(record).is_ok();
             if may {
-                record.channel = Some(moving.to.clone());
+                record.channel = Some(Box::new(moving.to.clone()));
             }
             may
         };
         let Some(record) = self.change_session(moving.hash, moving.session, &change).await? else {
             return Ok(Moved::Gone);
         };
-        if record.channel.as_ref() == Some(moving.to) {
+        if record.channel.as_deref() == Some(moving.to) {
             self.tell_moved(moving.hash).await;
             return Ok(Moved::Done);
         }

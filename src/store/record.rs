@@ -111,7 +111,7 @@ pub struct SessionRecord {
     /// Whether cookies are held at all (`login.cookies: hold`).
     pub holds_cookies: bool,
     /// The one connection that it may be used on; `None` for a session that was made over HTTP, and is used there.
-    pub channel: Option<Channel>,
+    pub channel: Option<Box<Channel>>,
 }
 
 /// A cookie that the application set and the client never sees.
@@ -186,7 +186,7 @@ impl SessionRecord {
             user_agent: self.user_agent.clone(),
             jar: self.jar.clone(),
             holds_cookies: self.holds_cookies,
-            channel: self.channel.as_ref().map(StoredChannel::from),
+            channel: self.channel.as_deref().map(StoredChannel::from),
         })
     }
 
@@ -275,9 +275,9 @@ impl From<&Channel> for StoredChannel {
 }
 
 impl StoredChannel {
-    fn channel(self) -> Option<Channel> {
+    fn channel(self) -> Option<Box<Channel>> {
         let (id, key) = (ChannelId::new(self.id).ok()?, TokenHash::from_hex(&self.key)?);
-        Some(Channel { id, key, lost: self.lost.map(Timestamp::from_millis) })
+        Some(Box::new(Channel { id, key, lost: self.lost.map(Timestamp::from_millis) }))
     }
 }
 
@@ -342,7 +342,10 @@ mod tests {
 
     fn bound() -> SessionRecord {
         let (id, key) = (ChannelId::new("g-1").unwrap(), TokenHash::new([7; 32]));
-        SessionRecord { channel: Some(Channel { id, key, lost: Some(Timestamp::from_millis(3)) }), ..session() }
+        SessionRecord {
+            channel: Some(Box::new(Channel { id, key, lost: Some(Timestamp::from_millis(3)) })),
+            ..session()
+        }
     }
 
     fn client() -> ClientRecord {

@@ -12,12 +12,12 @@ const DEEPEST: usize = 32;
 pub(super) fn encoded<'a>(fields: impl Iterator<Item = (&'a str, &'a str)>) -> Option<String> {
     let mut form = String::new();
     for (name, value) in fields {
-        add(&mut form, encode(name.as_bytes()), json::whole(value)?, 1)?;
+        add(&mut form, &encode(name.as_bytes()), json::whole(value)?, 1)?;
     }
     Some(form)
 }
 
-fn add(form: &mut String, name: String, value: &RawValue, depth: usize) -> Option<()> {
+fn add(form: &mut String, name: &str, value: &RawValue, depth: usize) -> Option<()> {
     if depth > DEEPEST {
         return None;
     }
@@ -26,17 +26,17 @@ fn add(form: &mut String, name: String, value: &RawValue, depth: usize) -> Optio
             let object = Object::read(value.get())?;
             object.members().try_for_each(|(key, value)| {
                 let inner = format!("{name}[{}]", encode(key.as_bytes()));
-                add(form, inner, json::whole(value)?, depth + 1)
+                add(form, &inner, json::whole(value)?, depth + 1)
             })
         }
         b'[' => {
             let items = json::items(value.get())?.into_iter().enumerate();
-            items.into_iter().try_for_each(|(index, item)| add(form, format!("{name}[{index}]"), item, depth + 1))
+            items.into_iter().try_for_each(|(index, item)| add(form, &format!("{name}[{index}]"), item, depth + 1))
         }
         b'n' => Some(()),
-        b't' => put(form, &name, "1"),
-        b'f' => put(form, &name, "0"),
-        _ => put(form, &name, &encode(json::text_or_number(value)?.as_bytes())),
+        b't' => put(form, name, "1"),
+        b'f' => put(form, name, "0"),
+        _ => put(form, name, &encode(json::text_or_number(value)?.as_bytes())),
     }
 }
 
