@@ -215,14 +215,14 @@ impl Gate {
                 }
                 let passage = Passage { inbound: &inbound, claims: &claims, decided: &decided, permit: &permit, sent };
                 let response = self.pass(&passage, body, note).await?;
-                self.go_on(&inbound, decided.rule, response, note)
+                self.go_on(&inbound, (decided.rule, Some(&permit)), response, note)
             }
             Err(refusal) if self.lets_by(&refusal) && sent.is_none() => {
                 note.observed(&refusal);
                 self.gather_rest(&inbound, &mut body).await?;
                 let response = self.pass_observed(&inbound, body, note).await?;
                 match self.settings.policy.websocket(&inbound) {
-                    Some(rule) => self.go_on(&inbound, rule, response, note),
+                    Some(rule) => self.go_on(&inbound, (rule, None), response, note),
                     None => Ok(response),
                 }
             }

@@ -28,7 +28,7 @@ use crate::server::room::Place;
 use crate::server::slot::{Pause, Slot};
 use crate::server::wire::Wire;
 use crate::shutdown::{Phase, Shutdown};
-use crate::websocket::takeover::Client;
+use crate::websocket::takeover::{Client, Succession};
 
 mod deadlines;
 mod framing;
@@ -214,7 +214,12 @@ where
             wire = parts.io.into_inner();
             match ended {
                 Ok(End::Paused(Pause::Idle)) => {}
-                Ok(End::Paused(Pause::Switched)) => return self.hand_over(wire, slot).await,
+                Ok(End::Paused(Pause::Switched)) => {
+                    if let Some(succession) = self.hand_over(wire, slot) {
+                        succession.await;
+                    }
+                    return;
+                }
                 Ok(End::Closed) => return,
                 Err(error) => {
                     tracing::debug!(%error, "a connection broke");
@@ -231,11 +236,11 @@ where
     }
 
     /// Lets somebody else go on with a connection that is no longer one of HTTP.
-    async fn hand_over<IO: Socket>(&self, wire: Wire<IO>, slot: &Slot) {
-        let Some(successor) = slot.switch.take() else { return };
+    fn hand_over<IO: Socket>(&self, wire: Wire<IO>, slot: &Slot) -> Option<Succession> {
+        let successor = slot.switch.take()?;
         let (io, before, early) = wire.into_parts();
         let (write, shutdown) = (self.settings.write, self.shutdown.clone());
-        successor(Client { io: Box::new(io), early, before, write, shutdown }).await;
+        Some(successor(Client { io: Box::new(io), early, before, write, shutdown }))
     }
 
     /// Boxed, so that a connection between requests does not keep the room that answering one takes.

@@ -14,7 +14,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::credentials::Claims;
 use crate::ids::{ClientId, SessionId, UserId};
 use crate::policy::endpoint::Fold;
-use crate::policy::rule::Signatures;
+use crate::policy::rule::{Rule, Signatures};
 use crate::policy::{Decided, Requirement};
 use crate::request::Unreadable;
 use crate::request::body::Body;
@@ -32,6 +32,7 @@ pub mod lockout;
 pub mod session;
 pub mod signature;
 mod unproved;
+mod upkeep;
 
 pub use channel::{Proof, Resume, Via};
 pub use client::{FileClient, KnownClient};
@@ -40,6 +41,7 @@ pub use limits::Excess;
 pub use lockout::LoginTry;
 pub use session::{Extension, SessionSettings};
 pub use unproved::{WRONG_SIGNATURE, Withdrawn};
+pub use upkeep::Upkeep;
 
 use signature::{Attempt, Terms};
 use unproved::{Late, Unproved, Use};
@@ -205,6 +207,11 @@ impl Verifier {
     /// How sessions live.
     pub fn session_settings(&self) -> &SessionSettings {
         &self.session
+    }
+
+    /// What keeps the permit's session alive on a connection that stays open; `None` where there is none, or its use does not count.
+    pub fn upkeep(&self, permit: &Permit, rule: &Rule) -> Option<Upkeep> {
+        permit.session().filter(|_| rule.extend).map(|live| Upkeep::of(live, self.session))
     }
 
     /// Asks the store what the rule needs and judges: limits of the address, client, signature, session, limits of who they are. The

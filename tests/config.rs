@@ -497,6 +497,13 @@ fn doubtful_configurations_are_warned_of() {
         ("admin: {token: [0123456789abcdef, short]}\n", vec!["t.yaml:2: admin.token: is shorter than 16"]),
         ("store: {key: plain}\n", vec!["t.yaml:2: store.key: holds plain"]),
         (
+            "rules: [{endpoint: a/bc/d, require: client}]\nwebsocket:\n  - {path: \"/ws/**\", mode: tunnel, require: client, endpoint: ab/c/d}\n  - {path: /ws/a, mode: tunnel, require: public}\n",
+            vec![
+                "t.yaml:4: websocket[0].endpoint: shares its md5 api_token with a/bc/d (line 2)",
+                "t.yaml:5: websocket[1]: can never match: the route in line 4",
+            ],
+        ),
+        (
             "rules:\n  - {endpoint: a/bc/d, require: client}\n  - {endpoint: ab/c/d, require: user}\n  - {endpoint: abc//d, require: public}\n",
             vec!["t.yaml:4: rules[1].endpoint: shares its md5 api_token with a/bc/d (line 3)"],
         ),
@@ -519,6 +526,44 @@ fn doubtful_configurations_are_warned_of() {
             assert!(warning.starts_with(expected), "{warning}");
         }
     }
+}
+
+#[test]
+fn routes_for_websockets_are_rules_that_stand_before_all_others() {
+    use ticketgate::policy::channel::Mode;
+    let text = "websocket: [{path: /ws, mode: tunnel, require: user, endpoint: a/b/c, origins: [\"https://*.example\"], idle: 1m}]\n";
+    let policy = fine(&format!("{MINIMAL}{text}")).settings.gate.policy;
+    let rule = &policy.websockets[0];
+    assert_eq!((&*rule.name, rule.require.name()), ("/ws", "user"));
+    assert_eq!(rule.endpoint_is.as_ref().unwrap().to_string(), "a/b/c");
+    let channel = rule.websocket.as_ref().unwrap();
+    let Mode::Tunnel(tunnel) = &channel.mode;
+    assert_eq!((tunnel.idle.as_secs(), tunnel.max_age.as_secs()), (60, 86_400));
+    assert!(channel.allows(Some(b"https://a.example")) && !channel.allows(Some(b"https://a.evil")));
+    for (route, place, part) in [
+        ("mode: tunnel, require: public", "websocket[0].path", "is missing"),
+        ("path: ws, mode: tunnel, require: public", "websocket[0].path", "must begin with /"),
+        ("path: /ws, require: public", "websocket[0].mode", "is missing"),
+        ("path: /ws, mode: tunel, require: public", "websocket[0].mode", "did you mean `tunnel`"),
+        ("path: /ws, mode: tunnel", "websocket[0].require", "is missing"),
+        (
+            "path: /ws, mode: tunnel, require: client, endpoint: a/b",
+            "websocket[0].endpoint",
+            "module/controller/action",
+        ),
+        ("path: /ws, mode: tunnel, require: public, idle: 0s", "websocket[0].idle", "more than 0"),
+        ("path: /ws, mode: tunnel, require: public, max_age: 0s", "websocket[0].max_age", "more than 0"),
+        ("path: /ws, mode: tunnel, require: public, origins: [app.example]", "websocket[0].origins[0]", "an origin"),
+        (
+            "path: /ws, mode: tunnel, require: public, origins: [\"https://a/b\"]",
+            "websocket[0].origins[0]",
+            "an origin",
+        ),
+    ] {
+        assert_fault(&format!("websocket: [{{{route}}}]\n"), &format!("2: {place}"), part);
+    }
+    let without = "endpoint: []\nwebsocket: [{path: /ws, mode: tunnel, require: client}]\n";
+    assert_fault(without, "3: websocket[0].require", "whose token is made of an endpoint");
 }
 
 fn example() -> String {

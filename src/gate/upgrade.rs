@@ -8,6 +8,7 @@ use crate::policy::channel::{Channel, Mode};
 use crate::policy::rule::Rule;
 use crate::reply::{Body, Reason, Refusal};
 use crate::request::{Inbound, upgrade};
+use crate::verify::{Permit, Upkeep};
 use crate::websocket::ended::Ended;
 use crate::websocket::handshake;
 use crate::websocket::tunnel::{self, Terms};
@@ -40,13 +41,14 @@ impl Gate {
     pub(super) fn go_on(
         &self,
         inbound: &Inbound,
-        rule: &Rule,
+        (rule, permit): (&Rule, Option<&Permit>),
         response: Response<Body>,
         note: &Note,
     ) -> Result<Response<Body>, Refusal> {
         match rule.websocket.as_deref() {
             Some(channel) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-                self.tunnel(inbound, channel, response, note)
+                let upkeep = permit.and_then(|permit| self.verifier.upkeep(permit, rule));
+                self.tunnel(inbound, (channel, upkeep), response, note)
             }
             _ => Ok(response),
         }
@@ -55,7 +57,7 @@ impl Gate {
     fn tunnel(
         &self,
         inbound: &Inbound,
-        channel: &Channel,
+        (channel, upkeep): (&Channel, Option<Upkeep>),
         response: Response<Body>,
         note: &Note,
     ) -> Result<Response<Body>, Refusal> {
@@ -69,12 +71,19 @@ impl Gate {
         let upstream = body.into_switched().ok_or_else(|| failed("it switched protocols before it was asked"))?;
         let head = handshake::head(&parts.headers, key);
         let counted = self.settings.websockets.enter();
-        let terms = Terms { settings, ended: Ended::never() };
+        let terms = Terms { settings, ended: Ended::never(), used: self.keeping_up(upkeep) };
         note.switch.leave(async move |client| {
             tunnel::run(client, head, upstream, terms).await;
             drop(counted);
         });
         Ok(Response::from_parts(parts, Body::Own(None)))
+    }
+
+    /// So that messages count as requests do.
+    fn keeping_up(&self, upkeep: Option<Upkeep>) -> Box<dyn FnMut() + Send> {
+        let Some(mut upkeep) = upkeep else { return Box::new(|| {}) };
+        let (store, clock) = (self.store.clone(), self.clock.clone());
+        Box::new(move || upkeep.used(&store, clock.now()))
     }
 }
 

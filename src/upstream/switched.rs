@@ -23,6 +23,8 @@ pub struct Switched {
 impl Switched {
     pub(super) fn new(connection: Connection, lease: Lease) -> Self {
         let (stream, ahead, open) = connection.into_parts();
+        // An empty one has room for more, which would lie idle.
+        let ahead = if ahead.is_empty() { BytesMut::new() } else { ahead };
         Self { stream, ahead, _open: open, _lease: lease }
     }
 }
@@ -40,7 +42,6 @@ impl AsyncRead for Switched {
         buffer.put_slice(this.ahead.get(..count).unwrap_or_default());
         this.ahead.advance(count);
         if this.ahead.is_empty() {
-            // It had room for more.
             this.ahead = BytesMut::new();
         }
         Poll::Ready(Ok(()))

@@ -87,3 +87,80 @@ pub(super) fn close(why: Why, mask: Option<[u8; 4]>) -> Vec<u8> {
     frame.extend_from_slice(&payload);
     frame
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Frames as (bytes before the payload, payload length, whether of a message).
+    fn frames() -> Vec<(Vec<u8>, usize, bool)> {
+        vec![
+            (vec![0x81, 0], 0, true),
+            (vec![0x01, 5], 5, true),
+            (vec![0x89, 0x80, 1, 2, 3, 4], 0, false),
+            (vec![0x80, 0x85, 1, 2, 3, 4], 5, true),
+            (vec![0x82, 125], 125, true),
+            (vec![0x82, 126, 0, 126], 126, true),
+            (vec![0xc2, 0xfe, 0xff, 0xff, 9, 9, 9, 9], 65_535, true),
+            (vec![0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0], 65_536, true),
+            (vec![0x8a, 0xff, 0, 0, 0, 0, 0, 0, 0, 2, 7, 7, 7, 7], 2, false),
+            (vec![0x88, 2], 2, false),
+        ]
+    }
+
+    #[test]
+    fn every_frame_ends_where_it_ends_in_whatever_pieces_it_comes() {
+        let all: Vec<u8> =
+            frames().iter().flat_map(|(head, length, _)| [&head[..], &vec![0; *length]].concat()).collect();
+        for piece in [1, 2, 3, 7, 64, 1000, all.len()] {
+            let (mut walk, mut seen, mut at) = (Walk::default(), Vec::new(), 0);
+            let mut of_message = false;
+            while at < all.len() {
+                let step = walk.step(&all[at..all.len().min(at + piece)]);
+                assert!(step.used > 0);
+                at += step.used;
+                of_message |= step.began;
+                if !walk.is_within() {
+                    seen.push((at, std::mem::take(&mut of_message)));
+                }
+            }
+            let mut end = 0;
+            let expected: Vec<_> = frames()
+                .iter()
+                .map(|(head, length, of_message)| {
+                    end += head.len() + length;
+                    (end, *of_message)
+                })
+                .collect();
+            assert_eq!(seen, expected, "in pieces of {piece}");
+        }
+    }
+
+    #[test]
+    fn a_length_beyond_all_bounds_is_a_frame_that_never_ends() {
+        let mut walk = Walk::default();
+        let head = [0x82, 127, 255, 255, 255, 255, 255, 255, 255, 255];
+        assert_eq!(walk.step(&head).used, head.len());
+        for _ in 0..100 {
+            assert_eq!(walk.step(&[0; 1000]).used, 1000);
+        }
+        assert!(walk.is_within());
+    }
+
+    #[test]
+    fn a_close_frame_tells_why() {
+        let frame = close(Why::Session, None);
+        assert_eq!(frame[..4], [0x88, 15, 0x11, 0x31]);
+        assert_eq!(&frame[4..], b"session ended");
+        let masked = close(Why::Session, Some([1, 2, 3, 4]));
+        assert_eq!(masked[..6], [0x88, 0x8f, 1, 2, 3, 4]);
+        let plain: Vec<u8> =
+            masked[6..].iter().zip([1, 2, 3, 4].iter().cycle()).map(|(byte, key)| byte ^ key).collect();
+        assert_eq!(plain, frame[2..]);
+        for frame in [frame, masked] {
+            let mut walk = Walk::default();
+            assert_eq!(walk.step(&frame), Step { used: frame.len(), began: false });
+            assert!(!walk.is_within());
+        }
+    }
+}

@@ -23,7 +23,10 @@ pub trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
 
 /// Goes on with a connection.
-pub type Successor = Box<dyn FnOnce(Client) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
+pub type Successor = Box<dyn FnOnce(Client) -> Succession + Send>;
+
+/// Done when the connection has ended.
+pub type Succession = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Where the gate leaves who goes on with a connection. Cloning is shallow; nobody looks into a default one.
 #[derive(Clone, Default)]
@@ -103,7 +106,7 @@ impl AsyncRead for Client {
         buffer.put_slice(this.early.get(..count).unwrap_or_default());
         this.early.advance(count);
         if this.early.is_empty() {
-            // It had room for more.
+            // An empty one has room for more, which would lie idle.
             this.early = BytesMut::new();
         }
         Poll::Ready(Ok(()))

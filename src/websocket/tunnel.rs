@@ -3,6 +3,7 @@
 //! Frames are followed, never changed, so that the gate can end a tunnel as its two ends would: with a close frame of its own, where
 //! no other is under way.
 
+use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -22,12 +23,19 @@ use crate::websocket::takeover::Client;
 const CLOSING: Duration = Duration::from_millis(500);
 
 /// How long a tunnel may go on.
-#[derive(Debug)]
 pub struct Terms {
     /// The route's.
     pub settings: channel::Tunnel,
     /// Tells of the session's end.
     pub ended: Ended,
+    /// What is done each time the client begins a message: it counts as a use of the session.
+    pub used: Box<dyn FnMut() + Send>,
+}
+
+impl fmt::Debug for Terms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Terms").field("settings", &self.settings).field("ended", &self.ended).finish_non_exhaustive()
+    }
 }
 
 /// Answers the client with that head, and passes bytes until either side, or the terms, end it.
@@ -42,7 +50,7 @@ pub async fn run(mut client: Client, head: Vec<u8>, upstream: Switched, mut term
         biased;
         () = terms.ended.happened() => Some(Why::Session),
         () = shutdown.reached(Phase::Draining) => Some(Why::Drained),
-        why = tunnel.pass() => why,
+        why = tunnel.pass(&mut terms.used) => why,
     };
     if let Some(why) = why {
         tunnel.close(why).await;
@@ -78,9 +86,13 @@ impl Tunnel {
     }
 
     /// Passes bytes until it is over; why the gate is to end it, where nobody else has.
-    async fn pass(&mut self) -> Option<Why> {
+    async fn pass(&mut self, used: &mut (dyn FnMut() + Send)) -> Option<Why> {
         poll_fn(|context| {
-            if let Poll::Ready(over) = self.poll_pipes(context) {
+            let passed = self.poll_pipes(context);
+            if std::mem::take(&mut self.up.spoke) {
+                used();
+            }
+            if let Poll::Ready(over) = passed {
                 return Poll::Ready(over);
             }
             if std::mem::take(&mut self.up.moved) | std::mem::take(&mut self.down.moved) {

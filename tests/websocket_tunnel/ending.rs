@@ -162,3 +162,29 @@ async fn a_tunnel_counts_among_the_connections_of_the_application() {
         tokio::task::yield_now().await;
     }
 }
+
+#[tokio::test]
+async fn messages_of_the_client_are_uses_of_its_session_and_pings_are_none() {
+    const HALF_HOUR: Duration = Duration::from_secs(1800);
+    let site = Site::with("session: {idle: 1h, extend_every: 1m}\n", "idle: 5m").await;
+    let user = site.user().await;
+    let target = user.target("/ws/user", "chat/room/join");
+    let mut socket = site.open(&target).await;
+    for _ in 0..4 {
+        site.gate.clock.advance(HALF_HOUR);
+        // The first frame of a message is a use, whatever its kind; who pings may be gone.
+        socket.assert_echoes("here").await;
+        socket.send(Frame::of(super::support::websocket::PING, "p")).await;
+        socket.next().await.expect("a pong");
+    }
+    user.get("user/auth/logout").await.assert_passed();
+
+    let user = site.user().await;
+    let mut socket = site.open(&user.target("/ws/user", "chat/room/join")).await;
+    for _ in 0..3 {
+        site.gate.clock.advance(HALF_HOUR);
+        socket.send(Frame::of(super::support::websocket::PING, "p")).await;
+        socket.next().await.expect("a pong");
+    }
+    user.get("user/auth/logout").await.assert_refused(401, "user_refused");
+}
