@@ -48,7 +48,10 @@ impl Gate {
         match rule.websocket.as_deref() {
             Some(channel) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
                 let upkeep = permit.and_then(|permit| self.verifier.upkeep(permit, rule));
-                self.tunnel(inbound, (channel, upkeep), response, note)
+                let session = permit.and_then(Permit::session);
+                let watch = session.map(|live| self.store.watch(live.hash, live.record.id.clone(), None));
+                let ended = watch.map_or_else(Ended::never, Ended::watched);
+                self.tunnel(inbound, (channel, upkeep, ended), response, note)
             }
             _ => Ok(response),
         }
@@ -57,7 +60,7 @@ impl Gate {
     fn tunnel(
         &self,
         inbound: &Inbound,
-        (channel, upkeep): (&Channel, Option<Upkeep>),
+        (channel, upkeep, ended): (&Channel, Option<Upkeep>, Ended),
         response: Response<Body>,
         note: &Note,
     ) -> Result<Response<Body>, Refusal> {
@@ -71,7 +74,7 @@ impl Gate {
         let upstream = body.into_switched().ok_or_else(|| failed("it switched protocols before it was asked"))?;
         let head = handshake::head(&parts.headers, key);
         let counted = self.settings.websockets.enter();
-        let terms = Terms { settings, ended: Ended::never(), used: self.keeping_up(upkeep) };
+        let terms = Terms { settings, ended, used: self.keeping_up(upkeep) };
         note.switch.leave(async move |client| {
             tunnel::run(client, head, upstream, terms).await;
             drop(counted);
