@@ -287,7 +287,7 @@ fn faults_of_bridges_are_told() {
         ("frame: 1B", "frame", "at least"),
         ("ping: 0s", "ping", "more than 0"),
     ] {
-        assert_fault(&bridge(more), &format!("websocket[0].{key}"), part);
+        assert_fault(&bridge(more), &format!("7: websocket[0].{key}"), part);
     }
     fine(&format!(
         "{MINIMAL}{}",
@@ -295,13 +295,13 @@ fn faults_of_bridges_are_told() {
     ));
     assert_fault(
         &bridge("").replace("require: client, endpoint: w", "require: user, endpoint: w"),
-        "websocket[0].require",
+        "7: websocket[0].require",
         "public or client",
     );
     let form = "endpoint: {form: {module: m, controller: c, action: a}}\n";
     assert_fault(
         &format!("{form}{}", bridge("types: {t: {endpoint: x/y/z, method: GET}}")),
-        "types.t.endpoint",
+        "8: websocket[0].types.t.endpoint",
         "no source",
     );
 }
