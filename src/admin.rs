@@ -1,4 +1,4 @@
-//! The admin listener: health for everybody; with a token, clients and sessions for operators.
+//! The admin listener: health and metrics for everybody; with a token, clients, sessions and events for operators.
 
 use std::convert::Infallible;
 use std::io;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method, Request};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -22,16 +22,19 @@ use crate::admin::answer::{Problem, Response};
 use crate::admin::health::Readiness;
 use crate::clock::Clock;
 use crate::secret::{Secret, same};
-use crate::server::{Listen, Listener, SocketFile};
+use crate::server::{Listen, Listener, Room, SocketFile};
 use crate::shutdown::{Phase, Shutdown};
 use crate::store::Store;
+use crate::telemetry::Telemetry;
 use crate::upstream::Upstream;
 use crate::verify::{FileClient, SessionSettings};
 
 mod answer;
 mod clients;
 mod duration;
+mod events;
 mod health;
+mod metrics;
 mod path;
 mod sessions;
 
@@ -43,6 +46,9 @@ const MAX_WAIT: Duration = Duration::from_secs(10);
 const MAX_CONNECTIONS: usize = 256;
 /// Rest after a failed accept (usually: no descriptors left), instead of spinning.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
+
+/// The API, described for programs (OpenAPI 3.1). `tests/api.rs` holds the answers against it.
+const DESCRIPTION: &str = include_str!("admin/openapi.json");
 
 /// `admin`.
 #[derive(Clone, Debug)]
@@ -68,6 +74,12 @@ pub struct Parts {
     pub holds_cookies: bool,
     /// Clients of the configuration file: shown, never changed.
     pub file_clients: Vec<Arc<FileClient>>,
+    /// The configuration in force, to be shown.
+    pub config: serde_json::Value,
+    /// What was counted.
+    pub telemetry: Telemetry,
+    /// How many connections the public listener has.
+    pub connections: Room,
     /// The time.
     pub clock: Clock,
     /// How far the ending has come.
@@ -87,8 +99,20 @@ impl Admin {
         Self { parts, readiness: Readiness::default() }
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Response {
-        self.route(request).await.unwrap_or_else(Problem::into_response)
+    async fn answer(&self, request: Request<Incoming>) -> http::Response<Either<Full<Bytes>, events::Stream>> {
+        let streamed = match (request.uri().path(), request.method()) {
+            ("/api/v1/events", &Method::GET) => self.listen(request.headers()),
+            _ => return self.route(request).await.unwrap_or_else(Problem::into_response).map(Either::Left),
+        };
+        match streamed {
+            Ok(stream) => stream.map(Either::Right),
+            Err(problem) => problem.into_response().map(Either::Left),
+        }
+    }
+
+    fn listen(&self, headers: &HeaderMap) -> Result<http::Response<events::Stream>, Problem> {
+        self.authorise(headers)?;
+        events::stream(&self.parts)
     }
 
     async fn route(&self, request: Request<Incoming>) -> Result<Response, Problem> {
@@ -99,6 +123,7 @@ impl Admin {
                 only_get(&head.method)?;
                 Ok(self.readiness.answer(&self.parts).await)
             }
+            "/metrics" => only_get(&head.method).map(|()| metrics::page(&self.parts)),
             path => {
                 let rest = path.strip_prefix("/api/v1/").ok_or_else(Problem::no_such_path)?;
                 self.authorise(&head.headers)?;
@@ -123,6 +148,10 @@ impl Admin {
         let parts = &self.parts;
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
         match (segments.as_slice(), method.as_str()) {
+            (["config"], "GET") => Ok(answer::ok(&parts.config)),
+            (["refusals"], "GET") => Ok(events::refusals(parts)),
+            (["openapi.json"], "GET") => Ok(answer::of_json(DESCRIPTION)),
+            (["config" | "refusals" | "openapi.json" | "events"], _) => Err(Problem::not_allowed("GET")),
             (["clients"], "GET") => clients::list(parts).await,
             (["clients"], "POST") => clients::add(parts, &body).await,
             (["clients"], _) => Err(Problem::not_allowed("GET, POST")),

@@ -19,11 +19,14 @@ use crate::gate::{self, Gate};
 use crate::server::{self, Listener};
 use crate::shutdown::{self, Phase, Shutdown, Trigger};
 use crate::store::Store;
-use crate::telemetry::AccessLog;
+use crate::telemetry::{AccessLog, Recorder, Telemetry};
 use crate::upstream::Upstream;
 
 /// Rest before clients are sealed anew once more, after the store failed.
 const RENEW_AGAIN: Duration = Duration::from_secs(5);
+
+/// How long the end waits for whoever collects traces.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// A running gate. Dropped, it stops at once.
 #[derive(Debug)]
@@ -36,6 +39,7 @@ pub struct Running {
     threads: Vec<JoinHandle<()>>,
     drain_delay: Duration,
     drain: Duration,
+    telemetry: Telemetry,
 }
 
 /// How a gate runs, besides its settings.
@@ -64,6 +68,7 @@ pub async fn start(settings: Settings, manner: Manner) -> anyhow::Result<Running
     let admin_listener = Listener::bind(&settings.admin.listen).context("the admin listener")?;
     let store = Store::open(&settings.store, manner.clock.clone()).await?;
     let upstream = Upstream::new(settings.gate.upstream.clone());
+    let telemetry = Telemetry::new(manner.log, manner.clock.now()).exporting(settings.log.traces);
     let (trigger, shutdown) = shutdown::channel();
     let addresses = listeners.iter().map(Listener::address).collect();
     let admin_address = admin_listener.address();
@@ -75,6 +80,9 @@ pub async fn start(settings: Settings, manner: Manner) -> anyhow::Result<Running
         session: settings.gate.verify.session,
         holds_cookies: settings.gate.policy.holds_cookies(),
         file_clients: settings.gate.verify.clients.clone(),
+        config: settings.shown,
+        telemetry: telemetry.clone(),
+        connections: settings.server.connections.clone(),
         clock: manner.clock.clone(),
         shutdown: shutdown.clone(),
     });
@@ -87,12 +95,14 @@ pub async fn start(settings: Settings, manner: Manner) -> anyhow::Result<Running
         listeners: Arc::new(listeners),
         store,
         upstream,
-        manner,
+        clock: manner.clock,
         shutdown: shutdown.clone(),
     };
     let mut threads = Vec::new();
-    for worker in 0..shared.manner.workers.max(1) {
-        threads.push(spawn(format!("worker-{worker}"), shared.clone().work())?);
+    for worker in 0..manner.workers.max(1) {
+        // Made here, so that all rules are known to metrics before anybody is served.
+        let recorder = telemetry.recorder(shared.gate.policy.labels());
+        threads.push(spawn(format!("worker-{worker}"), shared.clone().work(recorder))?);
     }
     let serve_admin = async move {
         if renewing {
@@ -103,7 +113,7 @@ pub async fn start(settings: Settings, manner: Manner) -> anyhow::Result<Running
         }
     };
     threads.push(spawn("admin".to_owned(), serve_admin)?);
-    Ok(Running { addresses, admin: admin_address, trigger, threads, drain_delay, drain })
+    Ok(Running { addresses, admin: admin_address, trigger, threads, drain_delay, drain, telemetry })
 }
 
 /// While `store.key` is being replaced: tells in the log when no registered client needs the older key any more.
@@ -127,6 +137,7 @@ impl Running {
         while !self.finished() && tokio::time::Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+        self.telemetry.flush(LAST_WORDS).await;
         self.trigger.announce(Phase::Stopped);
         self.join();
     }
@@ -159,14 +170,14 @@ struct Shared {
     listeners: Arc<Vec<Listener>>,
     store: Store,
     upstream: Upstream,
-    manner: Manner,
+    clock: Clock,
     shutdown: Shutdown,
 }
 
 impl Shared {
-    async fn work(self) {
-        let Manner { clock, log, .. } = self.manner;
-        let gate = Arc::new(Gate::new(self.gate, self.store.attach(), self.upstream.attach(), clock, log));
+    async fn work(self, recorder: Recorder) {
+        let (store, upstream) = (self.store.attach(), self.upstream.attach());
+        let gate = Arc::new(Gate::new(self.gate, store, upstream, self.clock, recorder));
         let mut serving = JoinSet::new();
         for listener in self.listeners.iter() {
             match listener.try_clone() {

@@ -19,10 +19,12 @@ pub use preset::Preset;
 mod environment;
 mod faults;
 mod file;
+mod otel;
 mod preset;
 mod reader;
 mod refusal;
 mod resolve;
+mod shown;
 mod values;
 mod warn;
 mod yaml;
@@ -45,6 +47,8 @@ pub struct Settings {
     pub log: crate::telemetry::Settings,
     /// `drain_delay`
     pub drain_delay: Duration,
+    /// The configuration with every default, and without its secrets: for operators to look at.
+    pub shown: serde_json::Value,
 }
 
 /// Flags of `serve` that override the file.
@@ -134,7 +138,10 @@ pub fn parse_in(
     let file: Option<file::File> = reader::read(&mut root, &mut problems);
     let mut faults = Faults::new(name, &root, problems);
     let settings = file.and_then(|file| {
-        let settings = resolve::settings(&file, &mut faults);
+        let mut settings = resolve::settings(&file, &mut faults);
+        if let Some(settings) = &mut settings {
+            settings.log.traces = otel::traces(environment, &mut faults);
+        }
         warn::about(&file, &mut faults);
         settings
     });

@@ -19,7 +19,7 @@ use crate::request::reserved::{Parts, Reserved};
 use crate::request::target::Lenient;
 use crate::request::{Inbound, Unreadable};
 use crate::store::Store;
-use crate::telemetry::AccessLog;
+use crate::telemetry::{Recorder, RuleLabel};
 use crate::upstream::{self, Interim, Upstream};
 use crate::verify::{self, Case, Excess, Permit, Verifier, signature};
 use crate::websocket::open::Open;
@@ -35,11 +35,13 @@ mod read;
 mod redact;
 mod replies;
 mod signed;
+mod unwinding;
 mod upgrade;
 
 use bridge::message::Sent;
 use forward::Passage;
 use note::Note;
+use unwinding::caught;
 
 /// A request as the server hands it over.
 #[derive(Debug)]
@@ -144,7 +146,7 @@ pub struct Gate {
     store: Store,
     upstream: Upstream,
     clock: Clock,
-    log: AccessLog,
+    recorder: Recorder,
     /// Bounds of bodies whose rule is not known yet.
     arriving: Limits,
     holds_cookies: bool,
@@ -157,7 +159,7 @@ pub struct Gate {
 
 impl Gate {
     /// A gate over its handles.
-    pub fn new(settings: Arc<Settings>, store: Store, upstream: Upstream, clock: Clock, log: AccessLog) -> Self {
+    pub fn new(settings: Arc<Settings>, store: Store, upstream: Upstream, clock: Clock, recorder: Recorder) -> Self {
         let logins = || settings.policy.rules.iter().filter_map(|rule| rule.login.as_ref());
         let holds_cookies = logins().any(|login| login.hold_cookies);
         let cookie_users = logins().map(|login| login.user_id.clone()).filter(|user| user.from.is_cookie()).collect();
@@ -168,7 +170,7 @@ impl Gate {
             store,
             upstream,
             clock,
-            log,
+            recorder,
             arriving,
             holds_cookies,
             cookie_users,
@@ -182,11 +184,11 @@ impl Gate {
     pub async fn answer(self: &Arc<Self>, arrived: Arrived) -> Response<Body> {
         let mut note = Note::new(self.clock.now(), &arrived);
         let started = Instant::now();
-        let response = match self.walk(arrived, &mut note).await {
+        let response = match caught(self.walk(arrived, &mut note)).await {
             Ok(response) => response,
             Err(refusal) => self.refuse(refusal, &mut note),
         };
-        self.log.record(&note.outcome(response.status().as_u16(), started.elapsed()));
+        self.recorder.record(&note.outcome(response.status().as_u16(), started.elapsed()));
         response
     }
 
@@ -222,7 +224,7 @@ impl Gate {
                 self.gather_rest(&inbound, &mut body).await?;
                 let response = self.pass_observed(&inbound, body, note).await?;
                 match self.settings.policy.websocket(&inbound) {
-                    Some(rule) => self.go_on(&inbound, (rule, None), response, note),
+                    Some((_, rule)) => self.go_on(&inbound, (rule, None), response, note),
                     None => Ok(response),
                 }
             }
@@ -243,7 +245,7 @@ impl Gate {
         };
         body.limit_to(self.settings.max_body(decided.as_ref().ok().map(|decided| decided.rule)))?;
         let decided = decided?;
-        note.rule = Some(decided.rule.name.clone());
+        note.rule = Some(RuleLabel { name: Arc::clone(&decided.rule.name), number: decided.number });
         note.websocket = decided.rule.websocket.is_some();
         upgrade::check(inbound, decided.rule)?;
         // A client that waits to be asked for its body (RFC 9110, 10.1.1) is asked once nothing else stands against its request.

@@ -16,6 +16,7 @@
 
 pub mod clock;
 pub mod ids;
+pub mod measure;
 pub mod secret;
 pub mod shutdown;
 

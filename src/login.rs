@@ -67,9 +67,18 @@ pub enum Watched {
     /// The application said no: its answer, without the cookies that are held.
     Failed(Response<Bytes>),
     /// A session stands; the application's JSON with the tokens in it.
-    Merged(UserId, Issued, Response<Bytes>),
+    Merged(NewLogin, Response<Bytes>),
     /// A session stands; what the client is to be told in the gate's own envelope.
-    Envelope(UserId, Issued, Map<String, Value>),
+    Envelope(NewLogin, Map<String, Value>),
+}
+
+/// Who is logged in now.
+#[derive(Clone, Debug)]
+pub struct NewLogin {
+    /// The user.
+    pub user: UserId,
+    /// The session that stands.
+    pub issued: Issued,
 }
 
 /// Why a login could not be finished.
@@ -133,9 +142,10 @@ pub async fn watch(
         }
         LoginReply::Envelope => None,
     };
+    let new = NewLogin { user, issued };
     Ok(match merged {
-        Some(body) => Watched::Merged(user, issued, with_body(answer.head, body, attempt.rule.hold_cookies)),
-        None => Watched::Envelope(user, issued, data),
+        Some(body) => Watched::Merged(new, with_body(answer.head, body, attempt.rule.hold_cookies)),
+        None => Watched::Envelope(new, data),
     })
 }
 

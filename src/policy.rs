@@ -9,6 +9,8 @@ pub mod rule;
 pub mod template;
 pub mod written;
 
+use std::sync::Arc;
+
 use crate::policy::endpoint::{Endpoint, Reader, Reading, Unfit};
 use crate::policy::rule::Rule;
 use crate::request::php::url_decode;
@@ -85,6 +87,8 @@ pub struct Policy {
 pub struct Decided<'a> {
     /// The rule.
     pub rule: &'a Rule,
+    /// Its place in [`Policy::labels`].
+    pub number: usize,
     /// The endpoint the request names (or that the rule gives it).
     pub endpoint: Option<Endpoint>,
     /// What is required: what the rule says, unless the message of a connection asks for more.
@@ -97,12 +101,18 @@ impl Policy {
         self.rules.iter().filter_map(|rule| rule.login.as_ref()).any(|login| login.hold_cookies)
     }
 
+    /// The names of all rules in order, then that of the default, then those for WebSockets.
+    pub fn labels(&self) -> Vec<Arc<str>> {
+        let rules = self.rules.iter().chain([&self.default]).chain(&self.websockets);
+        rules.map(|rule| Arc::clone(&rule.name)).collect()
+    }
+
     /// The endpoint and the first rule that matches. `reserved` names may not hide in the open rest of a path.
     pub fn decide(&self, inbound: &Inbound, reserved: &Reserved) -> Result<Decided<'_>, Unreadable> {
         let reading = self.reader.read(inbound)?;
         let endpoint = reading.endpoint();
         let path = self.reader.path_without_script(inbound.target.matched());
-        let rule = self.websocket(inbound).unwrap_or_else(|| self.first_match(inbound, path, endpoint));
+        let (number, rule) = self.websocket(inbound).unwrap_or_else(|| self.first_match(inbound, path, endpoint));
         match &reading {
             // Without a path rule of its own, an unfit path is one that PHP might route where no rule looks.
             Reading::Unfit(Unfit { why, file })
@@ -121,7 +131,7 @@ impl Policy {
             }
         }
         let endpoint = rule.endpoint_is.as_ref().or(endpoint).cloned();
-        Ok(Decided { rule, endpoint, require: rule.require })
+        Ok(Decided { rule, number, endpoint, require: rule.require })
     }
 
     /// Whether the rule that decides leaves bodies unread, told from the head alone: a rule before it that asks for
@@ -157,18 +167,22 @@ impl Policy {
 
     /// The rule for WebSockets that decides, where the request asks for one at a path that has such a rule. At any other it is a
     /// request like all others, and its Upgrade goes no further than here.
-    pub fn websocket(&self, inbound: &Inbound) -> Option<&Rule> {
+    pub fn websocket(&self, inbound: &Inbound) -> Option<(usize, &Rule)> {
         if self.websockets.is_empty() || !upgrade::is_asked(&inbound.head) {
             return None;
         }
         let path = self.reader.path_without_script(inbound.target.matched());
         let target = &inbound.target;
-        let fits = |rule: &&Rule| rule.matcher.path_allows(path, target.matched(), target.is_lenient());
-        self.websockets.iter().find(fits)
+        let fits = |(_, rule): &(usize, &Rule)| rule.matcher.path_allows(path, target.matched(), target.is_lenient());
+        // Behind the rules and the default, as in `labels`.
+        let numbered = (self.rules.len() + 1..).zip(&self.websockets);
+        numbered.into_iter().find(fits)
     }
 
-    fn first_match(&self, inbound: &Inbound, path: &[u8], endpoint: Option<&Endpoint>) -> &Rule {
-        self.rules.iter().find(|rule| self.matches(rule, inbound, path, endpoint)).unwrap_or(&self.default)
+    fn first_match(&self, inbound: &Inbound, path: &[u8], endpoint: Option<&Endpoint>) -> (usize, &Rule) {
+        let mut rules = self.rules.iter().enumerate();
+        let first = rules.find(|(_, rule)| self.matches(rule, inbound, path, endpoint));
+        first.unwrap_or((self.rules.len(), &self.default))
     }
 
     fn matches(&self, rule: &Rule, inbound: &Inbound, path: &[u8], endpoint: Option<&Endpoint>) -> bool {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::clock::{Clock, Timestamp};
 use crate::ids::{ClientId, SessionId, TokenHash, UserId};
+use crate::measure::{Share, Whole};
 use crate::secret::Secret;
 
 mod alarm;
@@ -15,6 +16,7 @@ mod codec;
 mod counters;
 pub mod counting;
 pub mod embedded;
+pub mod meter;
 mod rate;
 pub mod record;
 pub mod redis;
@@ -25,6 +27,7 @@ pub mod watch;
 use codec::Codec;
 use counting::Local;
 use embedded::Embedded;
+use meter::{Meter, Op};
 use redis::Redis;
 use watch::{Bell, Watches};
 
@@ -185,6 +188,7 @@ pub struct Store {
     watches: Arc<Watches>,
     /// Tells the watches of all workers of a change.
     bell: Arc<Bell>,
+    meter: Arc<Share<Meter>>,
 }
 
 #[derive(Clone, Debug)]
@@ -198,27 +202,35 @@ impl Store {
     /// or is held by another gate is.
     pub async fn open(settings: &Settings, clock: Clock) -> Result<Self, Fault> {
         let (codec, bell) = (Arc::new(Codec::new(settings)), Arc::<Bell>::default());
+        let meter = Arc::new(Whole::default().share(Meter::default()));
         let engine = match &settings.location {
             Location::Memory => Engine::Embedded(Embedded::memory(clock.clone(), settings.timeout, &bell)),
             Location::File(path) => {
                 Engine::Embedded(Embedded::file(path, Arc::clone(&codec), clock.clone(), settings.timeout, &bell)?)
             }
             Location::Redis(url) => {
-                Engine::Redis(Redis::new(url, Arc::clone(&codec), clock.clone(), settings.timeout, &bell)?)
+                let (codec, meter) = (Arc::clone(&codec), Arc::clone(&meter));
+                Engine::Redis(Redis::new(url, codec, clock.clone(), settings.timeout, (&bell, meter))?)
             }
         };
         let watches = bell.hang();
-        Ok(Self { engine, codec, clock, local: Arc::default(), watches, bell })
+        Ok(Self { engine, codec, clock, local: Arc::default(), watches, bell, meter })
     }
 
     /// A handle for another worker: over a connection of its own, made when first needed, where there are connections.
     #[must_use]
     pub fn attach(&self) -> Self {
+        let meter = Arc::new(self.meter.whole().share(Meter::default()));
         let engine = match &self.engine {
             Engine::Embedded(embedded) => Engine::Embedded(embedded.clone()),
-            Engine::Redis(redis) => Engine::Redis(redis.attach()),
+            Engine::Redis(redis) => Engine::Redis(redis.attach(Arc::clone(&meter))),
         };
-        Self { engine, watches: self.bell.hang(), ..self.clone() }
+        Self { engine, watches: self.bell.hang(), meter, ..self.clone() }
+    }
+
+    /// What it was asked, over this handle and all others.
+    pub fn figures(&self) -> meter::Sum {
+        self.meter.whole().sum()
     }
 
     /// The keyed hash that a token's session is written under.
@@ -233,10 +245,13 @@ impl Store {
 
     /// Answers a decision's question, in one round trip.
     pub async fn ask(&self, question: Question<'_>) -> Result<Records, Fault> {
-        match &self.engine {
-            Engine::Embedded(embedded) => Ok(embedded.ask(question)),
-            Engine::Redis(redis) => redis.ask(question).await,
-        }
+        let asked = async {
+            match &self.engine {
+                Engine::Embedded(embedded) => Ok(embedded.ask(question)),
+                Engine::Redis(redis) => redis.ask(question).await,
+            }
+        };
+        self.meter.time(Op::Decide, asked).await
     }
 
     /// Writes a new session, and enforces `cap` atomically when logins race. Displaced sessions become [`Ending::NewerLogin`]
@@ -257,10 +272,13 @@ impl Store {
         let cap = new.cap.filter(|cap| cap.sessions > 0);
         let older = new.older.filter(|older| *older != new.hash);
         let new = Admission { idle, cap, older, ..new };
-        match &self.engine {
-            Engine::Embedded(embedded) => embedded.create(&new).await,
-            Engine::Redis(redis) => redis.create(&new).await,
-        }
+        let asked = async {
+            match &self.engine {
+                Engine::Embedded(embedded) => embedded.create(&new).await,
+                Engine::Redis(redis) => redis.create(&new).await,
+            }
+        };
+        self.meter.time(Op::Login, asked).await
     }
 
     /// Notes that the session was used now and ends after `life`, soon and without waiting; gathered with others. Never creates.
@@ -299,34 +317,46 @@ impl Store {
         session: &SessionId,
         change: &(dyn Fn(&mut SessionRecord) -> bool + Send + Sync),
     ) -> Result<Option<SessionRecord>, Fault> {
-        match &self.engine {
-            Engine::Embedded(embedded) => embedded.change_session(hash, session, change).await,
-            Engine::Redis(redis) => redis.change_session(hash, session, change).await,
-        }
+        let asked = async {
+            match &self.engine {
+                Engine::Embedded(embedded) => embedded.change_session(hash, session, change).await,
+                Engine::Redis(redis) => redis.change_session(hash, session, change).await,
+            }
+        };
+        self.meter.time(Op::Cookies, asked).await
     }
 
     /// Ends one session. `false` where it was not living.
     pub async fn end(&self, hash: TokenHash, ending: Ending) -> Result<bool, Fault> {
-        match &self.engine {
-            Engine::Embedded(embedded) => embedded.end(hash, ending).await,
-            Engine::Redis(redis) => redis.end(hash, ending).await,
-        }
+        let asked = async {
+            match &self.engine {
+                Engine::Embedded(embedded) => embedded.end(hash, ending).await,
+                Engine::Redis(redis) => redis.end(hash, ending).await,
+            }
+        };
+        self.meter.time(Op::End, asked).await
     }
 
     /// Ends all sessions of a user, except one; says how many.
     pub async fn end_user(&self, user: &UserId, except: Option<TokenHash>, ending: Ending) -> Result<usize, Fault> {
-        match &self.engine {
-            Engine::Embedded(embedded) => embedded.end_user(user, except, ending).await,
-            Engine::Redis(redis) => redis.end_user(user, except, ending).await,
-        }
+        let asked = async {
+            match &self.engine {
+                Engine::Embedded(embedded) => embedded.end_user(user, except, ending).await,
+                Engine::Redis(redis) => redis.end_user(user, except, ending).await,
+            }
+        };
+        self.meter.time(Op::End, asked).await
     }
 
     /// The living sessions of a user, oldest first.
     pub async fn sessions(&self, user: &UserId) -> Result<Vec<Live>, Fault> {
-        match &self.engine {
-            Engine::Embedded(embedded) => Ok(embedded.sessions(user)),
-            Engine::Redis(redis) => redis.sessions(user).await,
-        }
+        let asked = async {
+            match &self.engine {
+                Engine::Embedded(embedded) => Ok(embedded.sessions(user)),
+                Engine::Redis(redis) => redis.sessions(user).await,
+            }
+        };
+        self.meter.time(Op::Admin, asked).await
     }
 
     /// Remembers for `life` that a client used this nonce or signature; of many who race with the same, one finds it fresh. So
@@ -339,18 +369,24 @@ impl Store {
         most: u64,
     ) -> Result<Remembered, Fault> {
         let mark = Codec::mark(client, what);
-        match &self.engine {
-            Engine::Embedded(embedded) => embedded.remember(client, mark, life, most).await,
-            Engine::Redis(redis) => redis.remember(client, mark, life, most).await,
-        }
+        let asked = async {
+            match &self.engine {
+                Engine::Embedded(embedded) => embedded.remember(client, mark, life, most).await,
+                Engine::Redis(redis) => redis.remember(client, mark, life, most).await,
+            }
+        };
+        self.meter.time(Op::Nonce, asked).await
     }
 
     /// Registers a client; `false` where the id is taken.
     pub async fn add_client(&self, record: &ClientRecord) -> Result<bool, Fault> {
-        match &self.engine {
-            Engine::Embedded(embedded) => embedded.add_client(record).await,
-            Engine::Redis(redis) => redis.add_client(record).await,
-        }
+        let asked = async {
+            match &self.engine {
+                Engine::Embedded(embedded) => embedded.add_client(record).await,
+                Engine::Redis(redis) => redis.add_client(record).await,
+            }
+        };
+        self.meter.time(Op::Admin, asked).await
     }
 
     /// Changes a registered client, compare-and-set; its id stays. `None` where there is none.
@@ -359,26 +395,35 @@ impl Store {
         id: &ClientId,
         change: &(dyn Fn(&mut ClientRecord) + Send + Sync),
     ) -> Result<Option<ClientRecord>, Fault> {
-        match &self.engine {
-            Engine::Embedded(embedded) => embedded.change_client(id, change).await,
-            Engine::Redis(redis) => redis.change_client(id, change).await,
-        }
+        let asked = async {
+            match &self.engine {
+                Engine::Embedded(embedded) => embedded.change_client(id, change).await,
+                Engine::Redis(redis) => redis.change_client(id, change).await,
+            }
+        };
+        self.meter.time(Op::Admin, asked).await
     }
 
     /// Forgets a client; `false` where there was none.
     pub async fn remove_client(&self, id: &ClientId) -> Result<bool, Fault> {
-        match &self.engine {
-            Engine::Embedded(embedded) => embedded.remove_client(id).await,
-            Engine::Redis(redis) => redis.remove_client(id).await,
-        }
+        let asked = async {
+            match &self.engine {
+                Engine::Embedded(embedded) => embedded.remove_client(id).await,
+                Engine::Redis(redis) => redis.remove_client(id).await,
+            }
+        };
+        self.meter.time(Op::Admin, asked).await
     }
 
     /// All registered clients, by id. For operators: it may walk the whole key space.
     pub async fn clients(&self) -> Result<Vec<ClientRecord>, Fault> {
-        match &self.engine {
-            Engine::Embedded(embedded) => Ok(embedded.clients()),
-            Engine::Redis(redis) => redis.clients().await,
-        }
+        let asked = async {
+            match &self.engine {
+                Engine::Embedded(embedded) => Ok(embedded.clients()),
+                Engine::Redis(redis) => redis.clients().await,
+            }
+        };
+        self.meter.time(Op::Admin, asked).await
     }
 
     /// Seals registered clients anew that lie under an older key, and says how many: they never expire, so the older key could
@@ -392,10 +437,13 @@ impl Store {
 
     /// Whether it answers.
     pub async fn ping(&self) -> Result<(), Fault> {
-        match &self.engine {
-            Engine::Embedded(_) => Ok(()),
-            Engine::Redis(redis) => redis.ping().await,
-        }
+        let asked = async {
+            match &self.engine {
+                Engine::Embedded(_) => Ok(()),
+                Engine::Redis(redis) => redis.ping().await,
+            }
+        };
+        self.meter.time(Op::Ping, asked).await
     }
 }
 

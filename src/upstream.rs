@@ -87,6 +87,19 @@ pub enum Fault {
     Body(#[from] Unreadable),
 }
 
+/// How things stand with connections to the application, those of all workers together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Figures {
+    /// There are so many…
+    pub open: usize,
+    /// …of which so many wait for a request.
+    pub idle: usize,
+    /// Requests that wait for one.
+    pub waiting: usize,
+    /// `max_connections`
+    pub limit: usize,
+}
+
 /// A request ready to be sent.
 #[derive(Debug)]
 pub struct Outgoing {
@@ -157,6 +170,11 @@ impl Upstream {
         let ReplyHead { response, framing, keep_alive } = reply;
         let flow = Flow { connection, sending, framing, keep_alive, lease };
         Ok(response.map(|()| ResponseBody::begin(flow)))
+    }
+
+    /// How things stand with its connections.
+    pub fn figures(&self) -> Figures {
+        self.pool.figures()
     }
 
     /// Whether a connection can be made.

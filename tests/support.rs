@@ -14,6 +14,7 @@ pub mod naming;
 pub mod php;
 pub mod process;
 pub mod redis;
+pub mod scrape;
 pub mod scripted;
 pub mod signing;
 pub mod websocket;

@@ -167,7 +167,7 @@ impl Bench {
 
     /// Judges a request of that kind, which is refused as it should be.
     fn judge(&self, kind: &Kind, timestamp: &str) {
-        let decided = Decided { rule: &self.rule, endpoint: Some(endpoint()), require: self.rule.require };
+        let decided = Decided { rule: &self.rule, number: 0, endpoint: Some(endpoint()), require: self.rule.require };
         let claims = Claims {
             client_id: Some(kind.client.as_bytes()),
             api_token: Some(kind.api_token.as_bytes()),

@@ -16,8 +16,14 @@ pub(crate) type Response = http::Response<Full<Bytes>>;
 
 /// JSON with that status.
 pub(super) fn json(status: StatusCode, body: &Value) -> Response {
-    let mut response = Response::new(Full::new(Bytes::from(format!("{body}\n"))));
+    let mut response = of_json(format!("{body}\n"));
     *response.status_mut() = status;
+    response
+}
+
+/// A text that is JSON, with 200.
+pub(super) fn of_json(text: impl Into<Bytes>) -> Response {
+    let mut response = Response::new(Full::new(text.into()));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -88,7 +94,9 @@ impl Problem {
 
     /// 404, for a path that means nothing.
     pub(super) fn no_such_path() -> Self {
-        Self::not_found("there is nothing here; try /healthz, /readyz, /api/v1/clients, /api/v1/users/{id}/sessions")
+        Self::not_found(
+            "there is nothing here; try /healthz, /readyz, /metrics, /api/v1/clients, /api/v1/users/{id}/sessions",
+        )
     }
 
     /// 405

@@ -36,6 +36,7 @@ pub fn run(args: ServeArgs) -> Result<(), Failure> {
         eprintln!("{warning} (warning)");
     }
     telemetry::init(&settings.log);
+    telemetry::panics::watch();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let ended = runtime.block_on(serve(settings));
     // What a second signal cut off is not waited for.

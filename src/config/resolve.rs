@@ -9,6 +9,7 @@ use crate::config::Settings;
 use crate::config::faults::Faults;
 use crate::config::file::{self, File};
 use crate::config::resolve::rules::Context;
+use crate::config::shown;
 use crate::config::values::Span;
 use crate::policy::{self, Policy};
 use crate::request::address::TrustedProxies;
@@ -47,6 +48,7 @@ pub(crate) fn settings(file: &File, faults: &mut Faults) -> Option<Settings> {
         admin: admin?,
         log: log(&file.log),
         drain_delay: file.drain_delay.0,
+        shown: shown::of(file),
     })
 }
 
@@ -180,7 +182,7 @@ fn log(log: &file::sections::Log) -> telemetry::Settings {
         Level::Debug => "debug",
         Level::Trace => "trace",
     };
-    telemetry::Settings { json: log.format == Format::Json, level: level.to_owned(), access: log.access }
+    telemetry::Settings { json: log.format == Format::Json, level: level.to_owned(), access: log.access, traces: None }
 }
 
 fn requirement(written: file::rule::Requirement) -> policy::Requirement {

@@ -14,6 +14,7 @@ use crate::policy::bridge::Bridge;
 use crate::reply::{Body, Reason, Refusal};
 use crate::request::address::Peer;
 use crate::request::{Inbound, upgrade};
+use crate::telemetry::RuleLabel;
 use crate::verify::Permit;
 use crate::websocket::handshake;
 
@@ -37,7 +38,9 @@ impl Gate {
         let mut headers = HeaderMap::new();
         replies::put_request_id(&mut headers, &note.request_id);
         let head = handshake::head(&headers, upgrade::key(&inbound.head)?);
-        let opened = Opened::new(self.next_channel()?, Arc::clone(bridge), permit, inbound, peer);
+        let unnamed = || RuleLabel { name: Arc::clone(&bridge.rule.name), number: self.settings.policy.rules.len() };
+        let label = note.rule.clone().unwrap_or_else(unnamed);
+        let opened = Opened::new(self.next_channel()?, (Arc::clone(bridge), label), permit, inbound, peer);
         let (gate, counted) = (Arc::clone(self), self.settings.websockets.enter());
         note.switch.leave(async move |client| {
             connection::run(client, head, gate, opened).await;

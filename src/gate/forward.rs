@@ -15,6 +15,7 @@ use crate::policy::{Decided, Requirement};
 use crate::reply::{Body, Reason, Refusal};
 use crate::request::{Inbound, Unreadable, body};
 use crate::store::{Ending, Fault, Live};
+use crate::telemetry::Login;
 use crate::upstream::headers::{self, Context};
 use crate::upstream::{self, Outgoing, ResponseBody};
 use crate::verify::{LoginTry, Permit, Withdrawn};
@@ -80,13 +81,13 @@ impl Gate {
             None => response,
         };
         if let Some(live) = passage.permit.session() {
-            self.take_up_cookies(passage, live, response.headers()).await?;
+            self.take_up_cookies(passage, live, response.headers(), note).await?;
         }
         if held {
             response.headers_mut().remove(http::header::SET_COOKIE);
         }
         if let Some(logout) = passage.decided.rule.logout {
-            self.log_out(passage, logout, response.status().as_u16()).await?;
+            self.log_out(passage, logout, response.status().as_u16(), note).await?;
         }
         Ok(self.finish(passage.inbound, response.map(Body::Upstream), note))
     }
@@ -106,7 +107,7 @@ impl Gate {
             drop_authorization: false,
             plain_reply: false,
             rule: None,
-            websocket: upgrade::key(inbound, self.settings.policy.websocket(inbound)),
+            websocket: upgrade::key(inbound, self.settings.policy.websocket(inbound).map(|(_, rule)| rule)),
         };
         let response = self.send(inbound, body, &load, note).await?;
         Ok(self.finish(inbound, response.map(Body::Upstream), note))
@@ -119,7 +120,7 @@ impl Gate {
         load: &Load<'_>,
         note: &mut Note,
     ) -> Result<Response<ResponseBody>, Refusal> {
-        let traceparent = replies::traceparent(inbound.head.header("traceparent"));
+        let traceparent = note.traceparent();
         let context = self.context(load, note, &traceparent);
         let method = inbound.head.method();
         let outgoing = Outgoing {
@@ -133,7 +134,7 @@ impl Gate {
         };
         let started = Instant::now();
         let response = self.upstream.send(outgoing).await;
-        note.upstream = Some(started.elapsed());
+        note.asked_upstream(started);
         match (load.permit.withdrawn(), response) {
             (None, response) => Ok(response?),
             (Some(withdrawn), response) => {
@@ -223,7 +224,7 @@ impl Gate {
         response: Response<ResponseBody>,
         note: &mut Note,
     ) -> Result<Response<Body>, Refusal> {
-        let traceparent = replies::traceparent(passage.inbound.head.header("traceparent"));
+        let traceparent = note.traceparent();
         let pages = Pages {
             upstream: &self.upstream,
             settings: &self.settings.forward,
@@ -253,17 +254,20 @@ impl Gate {
             (Some(begun), _) => begun.succeeded().await,
             (None, _) => {}
         }
+        if matches!(watched, Watched::Failed(_)) {
+            note.login = Some(Login::Failed);
+        }
         match watched {
             Watched::Failed(_) if rule.failed_envelope => {
                 Err(Refusal::new(Reason::LoginFailed, "the application refused the login"))
             }
             Watched::Failed(response) => Ok(self.finish(passage.inbound, response.map(Body::own), note)),
-            Watched::Merged(user, issued, response) => {
-                note.logged_in(user, issued);
+            Watched::Merged(new, response) => {
+                note.logged_in(new);
                 Ok(self.finish(passage.inbound, response.map(Body::own), note))
             }
-            Watched::Envelope(user, issued, data) => {
-                note.logged_in(user, issued);
+            Watched::Envelope(new, data) => {
+                note.logged_in(new);
                 let message = self.settings.reply.logged_in(note.asked().accept_language);
                 Ok(self.envelope(message, data, note.asked()))
             }
@@ -272,7 +276,13 @@ impl Gate {
 
     /// Takes the application's cookies up into the session, where it holds them. An identity never changes under a token: cookies
     /// that name another user end it.
-    async fn take_up_cookies(&self, passage: &Passage<'_>, live: &Live, headers: &HeaderMap) -> Result<(), Refusal> {
+    async fn take_up_cookies(
+        &self,
+        passage: &Passage<'_>,
+        live: &Live,
+        headers: &HeaderMap,
+        note: &mut Note,
+    ) -> Result<(), Refusal> {
         let now = self.clock.now();
         let changes = jar::changes(headers, &passage.inbound.target.raw_path, now);
         if changes.is_empty() {
@@ -280,7 +290,8 @@ impl Gate {
         }
         let other = |source| judged::other_user(source, live, &changes, now);
         if let Some(other) = self.cookie_users.iter().find_map(other) {
-            self.store.end(live.hash, Ending::Logout).await?;
+            let ended = self.store.end(live.hash, Ending::Logout).await?;
+            note.ended("session_lost", &live.record.user, Some(&live.record.id), usize::from(ended));
             let detail = format!("a cookie of the application names another user: {other}");
             return Err(Refusal::new(Reason::SessionLost, detail));
         }
@@ -295,15 +306,20 @@ impl Gate {
     }
 
     /// The application has answered: `this` ends whatever it said, the others only where it did not fail.
-    async fn log_out(&self, passage: &Passage<'_>, logout: Logout, status: u16) -> Result<(), Fault> {
+    async fn log_out(&self, passage: &Passage<'_>, logout: Logout, status: u16, note: &mut Note) -> Result<(), Fault> {
         let Some(live) = passage.permit.session() else { return Ok(()) };
         let user = &live.record.user;
+        let count = match logout {
+            Logout::This => usize::from(self.store.end(live.hash, Ending::Logout).await?),
+            Logout::All | Logout::Others if status >= 400 => 0,
+            Logout::All => self.store.end_user(user, None, Ending::Logout).await?,
+            Logout::Others => self.store.end_user(user, Some(live.hash), Ending::Logout).await?,
+        };
         match logout {
-            Logout::This => self.store.end(live.hash, Ending::Logout).await.map(|_| ()),
-            Logout::All | Logout::Others if status >= 400 => Ok(()),
-            Logout::All => self.store.end_user(user, None, Ending::Logout).await.map(|_| ()),
-            Logout::Others => self.store.end_user(user, Some(live.hash), Ending::Logout).await.map(|_| ()),
+            Logout::This => note.ended("logout", user, Some(&live.record.id), count),
+            Logout::All | Logout::Others => note.ended("logout", user, None, count),
         }
+        Ok(())
     }
 
     /// What every answer of the application gets on its way out.

@@ -1,18 +1,18 @@
 //! What is noted of a request on its way, for its outcome.
 
 use std::net::IpAddr;
-use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::clock::Timestamp;
 use crate::gate::{Arrived, redact};
-use crate::ids::{RequestId, UserId};
+use crate::ids::{RequestId, SessionId, UserId};
+use crate::login::NewLogin;
 use crate::login::issue::Issued;
 use crate::reply::{Asked, Refusal};
 use crate::request::address::Origin;
 use crate::request::head::Head;
 use crate::request::reserved::Reserved;
-use crate::telemetry::{Outcome, Verdict};
+use crate::telemetry::{Ended, Login, Outcome, RuleLabel, Trace, Verdict};
 use crate::upstream::Interim;
 use crate::verify::Identity;
 use crate::websocket::takeover::Switch;
@@ -31,11 +31,16 @@ pub(super) struct Note {
     pub(super) interim: Interim,
     /// Where it is left who goes on with the connection.
     pub(super) switch: Switch,
-    pub(super) rule: Option<Arc<str>>,
     /// Whether that rule is one for WebSockets.
     pub(super) websocket: bool,
+    pub(super) rule: Option<RuleLabel>,
+    pub(super) login: Option<Login>,
+    pub(super) ended: Vec<Ended>,
     pub(super) identity: Identity,
     pub(super) upstream: Option<Duration>,
+    upstream_after: Option<Duration>,
+    trace: Option<Trace>,
+    started: Instant,
     verdict: Verdict,
     refusal: Option<Refusal>,
     /// The session that it made.
@@ -61,8 +66,13 @@ impl Note {
             switch,
             rule: None,
             websocket: false,
+            login: None,
+            ended: Vec::new(),
             identity: Identity::default(),
             upstream: None,
+            upstream_after: None,
+            trace: None,
+            started: Instant::now(),
             verdict: Verdict::Forwarded,
             refusal: None,
             issued: None,
@@ -78,16 +88,41 @@ impl Note {
         self.is_head = head.method() == "HEAD";
     }
 
+    /// Where it stands in its trace.
+    pub(super) fn traced(&mut self, trace: Trace) {
+        self.trace = Some(trace);
+    }
+
+    /// What the application is told of the trace.
+    pub(super) fn traceparent(&self) -> String {
+        self.trace.unwrap_or_else(|| Trace::of(None, None)).traceparent()
+    }
+
+    /// The application was asked, and answered or failed.
+    pub(super) fn asked_upstream(&mut self, asked: Instant) {
+        self.upstream = Some(asked.elapsed());
+        self.upstream_after = Some(asked.saturating_duration_since(self.started));
+    }
+
     /// It made a session.
-    pub(super) fn logged_in(&mut self, user: UserId, issued: Issued) {
+    pub(super) fn logged_in(&mut self, NewLogin { user, issued }: NewLogin) {
+        self.ended("newer_login", &user, None, issued.displaced);
         self.identity.user = Some(user);
         self.identity.session = Some(issued.session.clone());
         self.issued = Some(issued);
+        self.login = Some(Login::Succeeded);
+    }
+
+    /// It ended that session, or so many of that user's.
+    pub(super) fn ended(&mut self, why: &'static str, user: &UserId, session: Option<&SessionId>, count: usize) {
+        if count > 0 {
+            self.ended.push(Ended { why, user: user.clone(), session: session.cloned(), count });
+        }
     }
 
     /// It was refused, or our side failed.
     pub(super) fn refused(&mut self, refusal: Refusal) {
-        self.verdict = if refusal.reason.is_fault() { Verdict::Failed } else { Verdict::Refused };
+        self.verdict = Verdict::of(refusal.reason);
         self.refusal = Some(refusal);
     }
 
@@ -109,7 +144,7 @@ impl Note {
 
     /// The finished outcome.
     pub(super) fn outcome(self, status: u16, duration: Duration) -> Outcome {
-        let reason = self.refusal.as_ref().map(|refusal| refusal.reason.name());
+        let reason = self.refusal.as_ref().map(|refusal| refusal.reason);
         Outcome {
             at: self.at,
             request_id: self.request_id,
@@ -124,8 +159,12 @@ impl Note {
             client: self.identity.client,
             user: self.identity.user,
             session: self.identity.session,
+            login: self.login,
+            ended: self.ended,
             duration,
             upstream: self.upstream,
+            upstream_after: self.upstream_after,
+            trace: self.trace,
         }
     }
 }

@@ -19,6 +19,7 @@ impl Gate {
         let reading = &self.settings.reading;
         let origin = reading.trusted.origin(&head, arrived.peer);
         note.saw(&head, &origin, &reading.reserved);
+        note.traced(self.recorder.trace(head.header("traceparent")));
         let mut inbound = unread(head, origin, reading.lenient)?;
         if inbound.head.framing() == Framing::Empty {
             return Ok(inbound);

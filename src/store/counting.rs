@@ -4,12 +4,13 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::ids::TokenHash;
 
 use super::alarm::{Alarm, Pause};
 use super::counters::Counters;
+use super::meter::Op;
 use super::redis::Tallied;
 use super::turns::{Place, Turns};
 use super::{Engine, Fault, Question, Records, Store};
@@ -133,6 +134,7 @@ impl Store {
         if tally.counts.is_empty() && tally.lock.is_none() && question.is_empty() {
             return (Ok(Records::default()), Counted::default());
         }
+        let (op, started) = (if question.is_empty() { Op::Count } else { Op::Decide }, Instant::now());
         let (records, tallied) = match &self.engine {
             Engine::Embedded(embedded) => (Ok(embedded.ask(question)), None),
             Engine::Redis(redis) => {
@@ -140,6 +142,8 @@ impl Store {
                 (records, Some(tallied))
             }
         };
+        let uncounted = tallied.as_ref().is_some_and(|tallied| tallied.waits.iter().any(Result::is_err));
+        self.meter.record(op, started, records.is_err() || uncounted);
         (records, self.settle(tally, tallied).await)
     }
 
@@ -155,7 +159,7 @@ impl Store {
     pub async fn standings(&self, keys: &[Counter], lockout: &Lockout) -> Vec<Standing> {
         let told = match &self.engine {
             Engine::Embedded(_) => None,
-            Engine::Redis(redis) => Some(redis.standings(keys, lockout).await),
+            Engine::Redis(redis) => Some(self.timed(redis.standings(keys, lockout)).await),
         };
         self.each(keys, told, |key| self.local.counters.standing(key, lockout, self.clock.now()))
     }
@@ -168,7 +172,7 @@ impl Store {
         }
         let told = match &self.engine {
             Engine::Embedded(_) => None,
-            Engine::Redis(redis) => Some(redis.fail(keys, lockout, alarm).await),
+            Engine::Redis(redis) => Some(self.timed(redis.fail(keys, lockout, alarm)).await),
         };
         let locked = self.each(keys, told, |key| self.local.counters.fail(key, lockout, self.clock.now()));
         locked.into_iter().flatten().max()
@@ -179,7 +183,7 @@ impl Store {
         // Also where the store stands: while it was away, they were counted here.
         keys.iter().for_each(|key| self.local.counters.clear(*key));
         if let Engine::Redis(redis) = &self.engine
-            && let Err(fault) = redis.clear(keys).await
+            && let Err(fault) = self.meter.time(Op::Count, redis.clear(keys)).await
         {
             self.stand_in(&fault);
         }
@@ -193,7 +197,7 @@ impl Store {
         if let Some(known) = alarm.known(now) {
             return known;
         }
-        match redis.alarm().await {
+        match self.meter.time(Op::Count, redis.alarm()).await {
             Ok(Some(left)) => {
                 alarm.raise(now.plus(left));
                 true
@@ -211,6 +215,13 @@ impl Store {
     /// How often this process counted what the shared store could not.
     pub fn counted_locally(&self) -> u64 {
         self.local.stood_in.load(Ordering::Relaxed)
+    }
+
+    async fn timed<T>(&self, counted: impl Future<Output = Vec<Result<T, Fault>>>) -> Vec<Result<T, Fault>> {
+        let started = Instant::now();
+        let told = counted.await;
+        self.meter.record(Op::Count, started, told.iter().any(Result::is_err));
+        told
     }
 
     /// What each key came to, told by the store or else counted here.

@@ -9,9 +9,11 @@ use tokio::time::Instant;
 
 use crate::clock::{Clock, Timestamp};
 use crate::ids::{SessionId, TokenHash, UserId};
+use crate::measure::Share;
 use crate::secret::Secret;
 
 use super::codec::Codec;
+use super::meter::{Meter, Op};
 use super::record::{Ending, SessionRecord};
 use super::watch::Bell;
 use super::{Fault, Found, Live, Question, Records, TOMBSTONE_LIFE};
@@ -45,6 +47,7 @@ pub struct Redis {
     extensions: Arc<Extensions>,
     /// Rung for every session that ended or moved, as far as other gates tell.
     bell: Arc<Bell>,
+    meter: Arc<Share<Meter>>,
 }
 
 impl Redis {
@@ -53,20 +56,21 @@ impl Redis {
         codec: Arc<Codec>,
         clock: Clock,
         timeout: Duration,
-        bell: &Arc<Bell>,
+        (bell, meter): (&Arc<Bell>, Arc<Share<Meter>>),
     ) -> Result<Self, Fault> {
         let link = Link::new(url, timeout)?;
-        Ok(Self { link, codec, clock, extensions: Arc::default(), bell: Arc::clone(bell) })
+        Ok(Self { link, codec, clock, extensions: Arc::default(), bell: Arc::clone(bell), meter })
     }
 
     /// The same store over a connection of its own.
-    pub(super) fn attach(&self) -> Self {
+    pub(super) fn attach(&self, meter: Arc<Share<Meter>>) -> Self {
         Self {
             link: self.link.another(),
             codec: Arc::clone(&self.codec),
             clock: self.clock.clone(),
             extensions: Arc::default(),
             bell: Arc::clone(&self.bell),
+            meter,
         }
     }
 
@@ -138,7 +142,7 @@ impl Redis {
 
     async fn send_extensions(&self) {
         tokio::time::sleep(extensions::GATHER).await;
-        while self.flush().await.is_err() {
+        while self.meter.time(Op::Extend, self.flush()).await.is_err() {
             tokio::time::sleep(extensions::RETRY).await;
         }
     }

@@ -3,7 +3,6 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -11,6 +10,8 @@ use std::thread;
 use serde_json::Value;
 
 use crate::clock::Timestamp;
+use crate::measure::Counter;
+use crate::reply::Reason;
 use crate::telemetry::Outcome;
 
 /// Lines that may wait for a slow reader; further ones are counted and left out.
@@ -20,7 +21,7 @@ const BACKLOG: usize = 16 * 1024;
 #[derive(Clone, Debug)]
 pub struct AccessLog {
     lines: Option<SyncSender<String>>,
-    lost: Arc<AtomicU64>,
+    lost: Arc<Counter>,
     json: bool,
 }
 
@@ -42,7 +43,7 @@ impl AccessLog {
 
     fn to(writer: Box<dyn Write + Send>, json: bool) -> Self {
         let (sender, receiver) = sync_channel(BACKLOG);
-        let lost = Arc::new(AtomicU64::new(0));
+        let lost = Arc::new(Counter::new());
         let counter = lost.clone();
         // Without the thread the receiver is gone, and every line counts as lost.
         let _ = thread::Builder::new().name("access-log".into()).spawn(move || write_all(&receiver, writer, &counter));
@@ -54,25 +55,32 @@ impl AccessLog {
         let Some(lines) = &self.lines else { return };
         let line = if self.json { json_line(outcome) } else { text_line(outcome) };
         if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = lines.try_send(line) {
-            self.lost.fetch_add(1, Ordering::Relaxed);
+            self.lost.up();
         }
+    }
+
+    /// Lines left out so far.
+    pub(super) fn lost(&self) -> u64 {
+        self.lost.get()
     }
 }
 
-fn write_all(lines: &Receiver<String>, mut writer: Box<dyn Write + Send>, lost: &AtomicU64) {
+fn write_all(lines: &Receiver<String>, mut writer: Box<dyn Write + Send>, lost: &Counter) {
+    let mut told = 0;
     while let Ok(first) = lines.recv() {
         let mut batch = first;
         batch.extend(lines.try_iter().take(1000));
         // Nobody can be told that the log cannot be written; requests go on.
         let _ = writer.write_all(batch.as_bytes()).and_then(|()| writer.flush());
-        match lost.swap(0, Ordering::Relaxed) {
-            0 => {}
-            lines => tracing::warn!(lines, "the access log was read too slowly; lines were left out"),
+        let lines = lost.get() - told;
+        if lines > 0 {
+            told += lines;
+            tracing::warn!(lines, "the access log was read too slowly; lines were left out");
         }
     }
 }
 
-fn json_line(outcome: &Outcome) -> String {
+pub(super) fn json_line(outcome: &Outcome) -> String {
     let mut line = String::with_capacity(320);
     let text = |value: &str| Value::from(value).to_string();
     let mut put = |key: &str, value: String| {
@@ -86,9 +94,9 @@ fn json_line(outcome: &Outcome) -> String {
     put("ip", text(&outcome.ip.to_string()));
     put("method", text(&outcome.method));
     put("path", text(&outcome.path));
-    put("rule", or_null(outcome.rule.as_deref()));
+    put("rule", or_null(outcome.rule.as_ref().map(|rule| &*rule.name)));
     put("outcome", text(outcome.verdict.name()));
-    put("reason", or_null(outcome.reason));
+    put("reason", or_null(outcome.reason.map(Reason::name)));
     if let Some(detail) = &outcome.detail {
         put("detail", text(detail));
     }
@@ -113,10 +121,10 @@ fn text_line(outcome: &Outcome) -> String {
         outcome.path,
         outcome.status,
         outcome.verdict.name(),
-        or_dash(outcome.reason),
+        or_dash(outcome.reason.map(Reason::name)),
         or_dash(outcome.client.as_ref().map(|id| id.as_str())),
         or_dash(outcome.user.as_ref().map(|id| id.as_str())),
-        or_dash(outcome.rule.as_deref()),
+        or_dash(outcome.rule.as_ref().map(|rule| &*rule.name)),
         millis(outcome.duration),
         outcome.detail.as_deref().map(|detail| format!(" ({detail})")).unwrap_or_default(),
     )
@@ -126,7 +134,7 @@ fn millis(duration: std::time::Duration) -> String {
     format!("{:.3}", duration.as_secs_f64() * 1000.0)
 }
 
-fn rfc3339(at: Timestamp) -> String {
+pub(super) fn rfc3339(at: Timestamp) -> String {
     let millis = i64::try_from(at.as_millis()).unwrap_or(i64::MAX);
     let moment = jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX);
     format!("{moment:.3}")
@@ -149,7 +157,7 @@ impl Write for Shared {
 mod tests {
     use super::*;
     use crate::ids::RequestId;
-    use crate::telemetry::Verdict;
+    use crate::telemetry::{RuleLabel, Verdict};
     use std::time::Duration;
 
     #[test]
@@ -160,16 +168,20 @@ mod tests {
             ip: [10, 0, 0, 1].into(),
             method: "GET".into(),
             path: "/a?b=\"".into(),
-            rule: Some("news".into()),
+            rule: Some(RuleLabel { name: "news".into(), number: 0 }),
             verdict: Verdict::Refused,
-            reason: Some("client_missing"),
+            reason: Some(Reason::ClientMissing),
             detail: Some("api_token".into()),
             status: 401,
             client: None,
             user: None,
             session: None,
+            login: None,
+            ended: Vec::new(),
             duration: Duration::from_micros(1500),
             upstream: None,
+            upstream_after: None,
+            trace: None,
         };
         let line: Value = serde_json::from_str(&json_line(&outcome)).unwrap();
         assert_eq!(line["ts"], "2026-11-20T00:00:00.123Z");

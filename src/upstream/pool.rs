@@ -7,8 +7,9 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until, timeout};
 
+use crate::measure::Gauge;
 use crate::upstream::connection::Connection;
-use crate::upstream::{Fault, Settings};
+use crate::upstream::{Fault, Figures, Settings};
 
 /// The connections of one worker thread. Cloning is shallow.
 #[derive(Clone, Debug)]
@@ -25,6 +26,8 @@ struct Shared {
     permits: Option<Arc<Semaphore>>,
     /// Connections there are, idle ones included.
     open: Arc<AtomicUsize>,
+    /// Requests that wait for a permit.
+    waiting: Gauge,
     lists: Mutex<Vec<Weak<List>>>,
 }
 
@@ -63,7 +66,8 @@ impl Pool {
     pub(super) fn new(settings: Settings) -> Self {
         let limit = settings.max_connections.min(Semaphore::MAX_PERMITS);
         let permits = (limit > 0).then(|| Arc::new(Semaphore::new(limit)));
-        let shared = Shared { settings, permits, open: Arc::default(), lists: Mutex::default() };
+        let shared =
+            Shared { settings, permits, open: Arc::default(), waiting: Gauge::default(), lists: Mutex::default() };
         Self::of(Arc::new(shared))
     }
 
@@ -85,6 +89,16 @@ impl Pool {
         &self.shared.settings
     }
 
+    pub(super) fn figures(&self) -> Figures {
+        let idle = locked(&self.shared.lists).iter().filter_map(Weak::upgrade).map(|list| list.len()).sum();
+        Figures {
+            open: self.shared.open.load(Ordering::Relaxed),
+            idle,
+            waiting: self.shared.waiting.get(),
+            limit: self.settings().max_connections,
+        }
+    }
+
     /// Waits for the right to send a request.
     pub(super) async fn lease(&self) -> Result<Lease, Fault> {
         let permit = match &self.shared.permits {
@@ -98,6 +112,7 @@ impl Pool {
         if let Ok(permit) = Arc::clone(permits).try_acquire_owned() {
             return Ok(permit);
         }
+        let _waiting = self.shared.waiting.enter();
         let queued = timeout(self.settings().queue_timeout, Arc::clone(permits).acquire_owned()).await;
         queued.map_err(|_| Fault::Overloaded)?.map_err(|_| Fault::Overloaded)
     }
@@ -152,6 +167,10 @@ impl Lease {
 }
 
 impl List {
+    fn len(&self) -> usize {
+        locked(&self.idle).len()
+    }
+
     fn take_latest(&self, idle_timeout: Duration) -> Option<Connection> {
         let mut idle = locked(&self.idle);
         match idle.pop() {

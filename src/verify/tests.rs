@@ -143,7 +143,7 @@ impl Trial {
     /// Client, signature and session; and what is known of the signature.
     fn judge_all(self) -> Result<(Permit, Option<Extension>, Signed), Denial> {
         let rule = Rule { signatures: Arc::new(self.signatures), ..rule(self.require) };
-        let decided = Decided { rule: &rule, endpoint: self.endpoint, require: rule.require };
+        let decided = Decided { rule: &rule, number: 0, endpoint: self.endpoint, require: rule.require };
         let api_token = self.api_token.unwrap_or_default();
         let claims = Claims {
             client_id: self.client_id.map(str::as_bytes),

@@ -34,6 +34,7 @@ const WORKERS: usize = 2;
 pub struct Setup {
     yaml: String,
     values: HashMap<&'static str, String>,
+    variables: HashMap<&'static str, String>,
     clock: Clock,
 }
 
@@ -41,7 +42,7 @@ impl Gate {
     /// A gate of that configuration, in which `{NAME}` stands for what [`Setup::put`] gives. Listeners are on free ports of
     /// the loopback, and only errors are logged, unless it says otherwise.
     pub fn with(yaml: &str) -> Setup {
-        Setup { yaml: yaml.to_owned(), values: HashMap::new(), clock: Clock::movable() }
+        Setup { yaml: yaml.to_owned(), values: HashMap::new(), variables: HashMap::new(), clock: Clock::movable() }
     }
 
     pub fn get(&self, target: &str) -> Request {
@@ -118,6 +119,12 @@ impl Setup {
         self
     }
 
+    /// Sets an environment variable, for [`Setup::start`]; there are no others.
+    pub fn variable(mut self, name: &'static str, value: &str) -> Self {
+        self.variables.insert(name, value.to_owned());
+        self
+    }
+
     /// Shares the time with others.
     pub fn clock(mut self, clock: &Clock) -> Self {
         self.clock = clock.clone();
@@ -126,7 +133,8 @@ impl Setup {
 
     pub async fn start(self) -> Gate {
         let yaml = self.text();
-        let loaded = config::parse(&yaml, Path::new("test.yaml"), &Overrides::default())
+        let environment = |name: &str| Ok(self.variables.get(name).cloned());
+        let loaded = config::parse_in(&yaml, Path::new("test.yaml"), &Overrides::default(), &environment)
             .unwrap_or_else(|faults| panic!("{faults:#?}\nin\n{yaml}"));
         let lines = Arc::default();
         let manner = Manner { clock: self.clock.clone(), log: AccessLog::memory(Arc::clone(&lines)), workers: WORKERS };

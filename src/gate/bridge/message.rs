@@ -24,6 +24,7 @@ use crate::request::{Inbound, Unreadable, user_agent};
 use crate::secret::Secret;
 use crate::store::channel::Channel;
 use crate::store::{Live, Store};
+use crate::telemetry::RuleLabel;
 use crate::upstream::Interim;
 use crate::verify::{Case, Excess, Identity, Permit, Proof, Resume, Via, signature};
 use crate::websocket::takeover::Switch;
@@ -35,6 +36,7 @@ pub struct Opened {
     pub channel: ChannelId,
     /// The types of its messages.
     pub bridge: Arc<Bridge>,
+    label: RuleLabel,
     proof: Proof,
     head: Head,
     peer: Peer,
@@ -99,9 +101,15 @@ impl Sent {
 
 impl Opened {
     /// A connection that a permit opened.
-    pub fn new(channel: ChannelId, bridge: Arc<Bridge>, permit: &Permit, inbound: &Inbound, peer: Peer) -> Self {
+    pub fn new(
+        channel: ChannelId,
+        (bridge, label): (Arc<Bridge>, RuleLabel),
+        permit: &Permit,
+        inbound: &Inbound,
+        peer: Peer,
+    ) -> Self {
         let (head, origin) = (inbound.head.clone(), inbound.origin.clone());
-        Self { channel, bridge, proof: permit.proof(), head, peer, origin }
+        Self { channel, bridge, label, proof: permit.proof(), head, peer, origin }
     }
 
     fn via(&self) -> Via<'_> {
@@ -249,7 +257,7 @@ impl Gate {
             (true, Some(_)) => envelope.of_login(),
             (true, None) => envelope.of_failed_login(|| self.told(&Reason::LoginFailed.into(), note.asked())),
         };
-        self.log.record(&note.outcome(status, started.elapsed()));
+        self.recorder.record(&note.outcome(status, started.elapsed()));
         Answered { envelope, issued }
     }
 
@@ -287,14 +295,15 @@ impl Gate {
                 (status, Err(envelope))
             }
         };
-        self.log.record(&note.outcome(status, started.elapsed()));
+        self.recorder.record(&note.outcome(status, started.elapsed()));
         result
     }
 
     async fn resumed(&self, opened: &Opened, token: &Secret, resume: &Resume<'_>) -> Result<Permit, Refusal> {
         let (bridge, ip) = (&opened.bridge, opened.origin.ip.to_string());
         let require = bridge.rule.require;
-        let decided = Decided { rule: &bridge.rule, endpoint: bridge.endpoint.clone(), require };
+        let number = opened.label.number;
+        let decided = Decided { rule: &bridge.rule, number, endpoint: bridge.endpoint.clone(), require };
         let claims = Claims { user_token: Some(token.expose()), ..Claims::default() };
         let (user_agent, excess) = (user_agent(&opened.head), Excess::refused());
         let case = Case {
@@ -314,14 +323,14 @@ impl Gate {
     pub fn no_message(&self, opened: &Opened, refusal: Refusal) -> Envelope {
         let mut note = self.note_of(opened);
         let (status, envelope) = self.refuse_message(refusal, &mut note);
-        self.log.record(&note.outcome(status, std::time::Duration::ZERO));
+        self.recorder.record(&note.outcome(status, std::time::Duration::ZERO));
         envelope
     }
 
     fn note_of(&self, opened: &Opened) -> Note {
         let mut note = Note::of(self.clock.now(), opened.origin.ip, Interim::default(), Switch::default());
         note.saw(&opened.head, &opened.origin, &self.settings.reading.reserved);
-        note.rule = Some(Arc::clone(&opened.bridge.rule.name));
+        note.rule = Some(opened.label.clone());
         note
     }
 
