@@ -2,9 +2,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::time::{Instant, timeout};
 
 use super::super::Room;
-use super::super::slot::Pause;
 use super::*;
 use crate::request::head::Methods;
+use crate::server::slot::Pause;
 
 const HEADER: Duration = Duration::from_secs(10);
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
@@ -230,23 +230,23 @@ async fn a_draining_connection_ends_soon_when_idle_and_otherwise_after_its_reque
 #[tokio::test]
 async fn a_connection_is_idle_while_nothing_is_under_way_in_either_direction() {
     let mut connection = connect();
-    assert!(!(connection.slot.pause() == Some(Pause::Idle)), "nobody has looked yet");
+    assert_eq!(connection.slot.pause(), None, "nobody has looked yet");
     assert!(timeout(Duration::ZERO, connection.told()).await.is_err());
-    assert!((connection.slot.pause() == Some(Pause::Idle)));
+    assert_eq!(connection.slot.pause(), Some(Pause::Idle));
     connection.send(b"GET / HTTP/1.1\r\n").await;
     assert!(timeout(Duration::ZERO, connection.told()).await.is_err());
-    assert!(!(connection.slot.pause() == Some(Pause::Idle)), "a head is on its way");
+    assert_eq!(connection.slot.pause(), None, "a head is on its way");
     connection.send(b"Host: h\r\n\r\n").await;
     assert_eq!(connection.told().await, TOLD_GET);
-    assert!(!(connection.slot.pause() == Some(Pause::Idle)), "a request is under way");
+    assert_eq!(connection.slot.pause(), None, "a request is under way");
 
     connection.wire.write_all(&[0; 64]).await.unwrap();
     assert!(timeout(Duration::ZERO, connection.wire.write(b"x")).await.is_err());
     assert!(timeout(Duration::ZERO, connection.told()).await.is_err());
-    assert!(!(connection.slot.pause() == Some(Pause::Idle)), "a reply is under way");
+    assert_eq!(connection.slot.pause(), None, "a reply is under way");
     connection.client.read_exact(&mut [0; 64]).await.unwrap();
     connection.wire.write_all(b"x").await.unwrap();
-    assert!((connection.slot.pause() == Some(Pause::Idle)));
+    assert_eq!(connection.slot.pause(), Some(Pause::Idle));
 }
 
 #[tokio::test(start_paused = true)]
@@ -307,4 +307,22 @@ async fn an_interim_reply_is_written_before_the_final_one_or_not_at_all() {
     assert_eq!(read(&mut client, 50).await, format!("rest of the first{}", "x".repeat(33)));
     let (_, rest) = tokio::join!(wire.write_all(b"final"), read(&mut client, 72));
     assert_eq!(rest, format!("{}final", "x".repeat(67)));
+}
+
+#[tokio::test]
+async fn a_connection_goes_to_its_successor_once_everything_is_written() {
+    let mut connection = connect();
+    connection.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\nearly").await;
+    assert_eq!(connection.told().await, TOLD_GET);
+    connection.wire.write_all(&[0; 64]).await.unwrap();
+    assert!(timeout(Duration::ZERO, connection.wire.write(b"x")).await.is_err());
+    connection.slot.set_switched();
+    assert_eq!(connection.slot.pause(), None, "an earlier reply is under way");
+    connection.client.read_exact(&mut [0; 64]).await.unwrap();
+    connection.wire.write_all(b"x").await.unwrap();
+    assert_eq!(connection.slot.pause(), Some(Pause::Switched));
+    connection.slot.interim.open();
+    connection.slot.interim.say(b"HTTP/1.1 103 Early Hints\r\n\r\n");
+    let (_, before, early) = connection.wire.into_parts();
+    assert_eq!((&before[..], &early[..]), (&b"HTTP/1.1 103 Early Hints\r\n\r\n"[..], &b"early"[..]));
 }
