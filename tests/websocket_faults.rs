@@ -70,7 +70,7 @@ async fn while_the_store_is_away_messages_are_answered_so_and_the_connection_sta
 
 #[tokio::test]
 async fn a_backend_that_fails_fails_one_message() {
-    let backend = FakeBackend::with(|request| match String::from_utf8_lossy(request) {
+    let backend = FakeBackend::with(|request| match request.escape_ascii().to_string() {
         request if request.contains("how=close") => Answer::Close,
         request if request.contains("how=never") => Answer::Never,
         request if request.contains("how=half") => {
