@@ -11,6 +11,7 @@ use crate::measure::{Share, Whole};
 use crate::secret::Secret;
 
 mod alarm;
+pub mod channel;
 mod codec;
 mod counters;
 pub mod counting;
@@ -23,6 +24,7 @@ pub mod redis;
 mod seal;
 mod told;
 pub mod turns;
+pub mod watch;
 
 use codec::Codec;
 use counting::Local;
@@ -30,6 +32,7 @@ use embedded::Embedded;
 use held::{Changes, Held};
 use meter::{Meter, Op};
 use redis::Redis;
+use watch::{Bell, Watches};
 
 pub use record::{ClientRecord, Ending, HeldCookie, SessionRecord};
 pub use redis::Tls;
@@ -188,6 +191,10 @@ pub struct Store {
     codec: Arc<Codec>,
     clock: Clock,
     local: Arc<Local>,
+    /// Sessions that this worker watches.
+    watches: Arc<Watches>,
+    /// Tells the watches of all workers of a change.
+    bell: Arc<Bell>,
     meter: Arc<Share<Meter>>,
 }
 
@@ -201,18 +208,20 @@ impl Store {
     /// Opens it. A Redis that is away is no error here: questions will be [`Fault`]s until it comes. A file that cannot be opened
     /// or is held by another gate is.
     pub async fn open(settings: &Settings, clock: Clock) -> Result<Self, Fault> {
-        let codec = Arc::new(Codec::new(settings));
+        let (codec, bell) = (Arc::new(Codec::new(settings)), Arc::<Bell>::default());
         let meter = Arc::new(Whole::default().share(Meter::default()));
         let engine = match &settings.location {
-            Location::Memory => Engine::Embedded(Embedded::memory(clock.clone(), settings.timeout)),
+            Location::Memory => Engine::Embedded(Embedded::memory(clock.clone(), settings.timeout, &bell)),
             Location::File(path) => {
-                Engine::Embedded(Embedded::file(path, Arc::clone(&codec), clock.clone(), settings.timeout)?)
+                Engine::Embedded(Embedded::file(path, Arc::clone(&codec), clock.clone(), settings.timeout, &bell)?)
             }
             Location::Redis(url) => {
-                Engine::Redis(Redis::new(url, settings, Arc::clone(&codec), clock.clone(), Arc::clone(&meter))?)
+                let parts = (&bell, Arc::clone(&meter));
+                Engine::Redis(Redis::new(url, settings, Arc::clone(&codec), clock.clone(), parts)?)
             }
         };
-        Ok(Self { engine, codec, clock, local: Arc::default(), meter })
+        let watches = bell.hang();
+        Ok(Self { engine, codec, clock, local: Arc::default(), watches, bell, meter })
     }
 
     /// Holds answers of a shared store from now on, for this handle and all that come from it. The others need nothing held.
@@ -258,8 +267,7 @@ impl Store {
             Engine::Embedded(embedded) => Engine::Embedded(embedded.clone()),
             Engine::Redis(redis) => Engine::Redis(redis.attach(Arc::clone(&meter))),
         };
-        let (codec, clock, local) = (Arc::clone(&self.codec), self.clock.clone(), Arc::clone(&self.local));
-        Self { engine, codec, clock, local, meter }
+        Self { engine, watches: self.bell.hang(), meter, ..self.clone() }
     }
 
     /// What it was asked, over this handle and all others.
@@ -351,10 +359,22 @@ impl Store {
         session: &SessionId,
         change: &(dyn Fn(&mut Vec<HeldCookie>) -> bool + Send + Sync),
     ) -> Result<bool, Fault> {
+        let change = |record: &mut SessionRecord| change(&mut record.jar);
+        Ok(self.change_session(hash, session, &change).await?.is_some())
+    }
+
+    /// Changes the record of a living session, compare-and-set: `change` may run again on a fresher one, and says whether there is
+    /// anything to write. The record as it stands then; `None` where the session is gone.
+    async fn change_session(
+        &self,
+        hash: TokenHash,
+        session: &SessionId,
+        change: &(dyn Fn(&mut SessionRecord) -> bool + Send + Sync),
+    ) -> Result<Option<SessionRecord>, Fault> {
         let asked = async {
             match &self.engine {
-                Engine::Embedded(embedded) => embedded.change_jar(hash, session, change).await,
-                Engine::Redis(redis) => redis.change_jar(hash, session, change).await,
+                Engine::Embedded(embedded) => embedded.change_session(hash, session, change).await,
+                Engine::Redis(redis) => redis.change_session(hash, session, change).await,
             }
         };
         self.meter.time(Op::Cookies, asked).await

@@ -86,6 +86,7 @@ fn live(client: Option<&str>) -> Live {
         user_agent: "app/1".into(),
         jar: Vec::new(),
         holds_cookies: false,
+        channel: None,
     };
     Live { hash: TokenHash::new([1; 32]), record: Arc::new(record), expires: NOW.plus(HOUR), used: NOW.minus(HOUR) }
 }
@@ -144,7 +145,7 @@ impl Trial {
     /// Client, signature and session; and what is known of the signature.
     fn judge_all(self) -> Result<(Permit, Option<Extension>, Signed), Denial> {
         let rule = Rule { signatures: Arc::new(self.signatures), ..rule(self.require) };
-        let decided = Decided { rule: &rule, number: 0, endpoint: self.endpoint };
+        let decided = Decided { rule: &rule, number: 0, endpoint: self.endpoint, require: rule.require };
         let api_token = self.api_token.unwrap_or_default();
         let claims = Claims {
             client_id: self.client_id.map(str::as_bytes),
@@ -166,6 +167,7 @@ impl Trial {
             user_agent: "app/1",
             request,
             excess: &excess,
+            via: None,
         };
         let verifier = Verifier::new(&settings(self.settings));
         verifier.precheck(&case)?;
