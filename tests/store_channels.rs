@@ -10,7 +10,7 @@ use ticketgate::ids::{ChannelId, SessionId, TokenHash, UserId};
 use ticketgate::secret::Secret;
 use ticketgate::store::channel::{Channel, Move, Moved, Unmoved};
 use ticketgate::store::watch::{Over, Watch};
-use ticketgate::store::{Created, Ending, Found, Key, Location, Question, SessionRecord, Settings, Store};
+use ticketgate::store::{Created, Ending, Found, Key, Location, Question, SessionRecord, Settings, Store, Tls};
 use tokio::time::timeout;
 
 #[path = "support/redis.rs"]
@@ -46,7 +46,8 @@ impl Bench {
             _ => Location::Memory,
         };
         let keys = key.map(|byte| Key::Sealing(Secret::new([byte; 32]))).into_iter().collect();
-        let settings = Settings { location, prefix: "t:".into(), keys, timeout: Duration::from_secs(20) };
+        let settings =
+            Settings { location, prefix: "t:".into(), keys, timeout: Duration::from_secs(20), tls: Tls::default() };
         let clock = Clock::movable();
         let store = Store::open(&settings, clock.clone()).await.unwrap();
         let other = match redis {
@@ -85,7 +86,7 @@ impl Bench {
 
     async fn lives_on(&self, hash: TokenHash) -> Option<Channel> {
         match self.other.ask(Question { client: None, session: &[hash] }).await.unwrap().session {
-            Some(Found::Live(live)) => live.record.channel.map(|channel| *channel),
+            Some(Found::Live(live)) => live.record.channel.as_deref().cloned(),
             other => panic!("not living: {other:?}"),
         }
     }
