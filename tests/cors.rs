@@ -7,6 +7,7 @@ mod support;
 use support::backend::{Answer, FakeBackend};
 use support::gate::Gate;
 use support::http::{Reply, Request};
+use support::scrape::Scrape;
 
 const APP: &str = "https://app.example";
 const YAML: &str = r#"
@@ -61,6 +62,8 @@ async fn a_preflight_is_answered_before_any_rule() {
         }
         assert!(reply.header("x-request-id").is_some());
     }
+    let counted = "ticketgate_requests_total{rule=\"preflight\",outcome=\"forwarded\",reason=\"\"}";
+    assert_eq!(Scrape::of(&gate.admin).await.value(counted), 2.0);
     backend.assert_untouched();
 }
 

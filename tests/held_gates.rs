@@ -13,6 +13,7 @@ use support::caller::{Caller, Session};
 use support::gate::Gate;
 use support::http::Connection;
 use support::redis::RedisServer;
+use support::scrape::Scrape;
 use support::scripted::Backend;
 use ticketgate::clock::Clock;
 use ticketgate::ids::{ClientId, SessionId, TokenHash, UserId};
@@ -108,6 +109,11 @@ impl Site {
 
 fn key(hash: TokenHash) -> String {
     format!("ticketgate:session:{}", hash.to_hex())
+}
+
+/// How many decisions held answers sufficed for, did not, or did while the store was away.
+async fn held(gate: &Gate, result: &str) -> f64 {
+    Scrape::of(&gate.admin).await.value(&format!("ticketgate_held_answers_total{{result=\"{result}\"}}"))
 }
 
 /// Asks over a connection that stays open; whether it was let through.
@@ -220,6 +226,9 @@ async fn active_users_cost_redis_next_to_nothing() {
     }
     let commands = site.commands() - before;
     assert!(commands <= 5, "{commands} commands for 1000 requests");
+    let (hits, misses) = (held(&gate, "hit").await, held(&gate, "miss").await);
+    assert!(hits >= 995.0 && hits + misses >= 1020.0, "{hits} and {misses}");
+    assert_eq!(held(&gate, "trusted").await, 0.0);
 }
 
 #[tokio::test]
@@ -315,6 +324,8 @@ async fn verified_users_still_pass_while_redis_is_away_where_that_is_wanted() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     lilei.clone().at(&strict).get(INFO).await.assert_refused(503, "store_down");
+    assert!(held(&trusting, "trusted").await > 0.0);
+    assert_eq!(held(&strict, "trusted").await, 0.0);
     lilei.clone().at(&trusting).get("news/list/index").await.assert_passed();
     // It comes back empty: then the session is known to be gone.
     site.redis.restart(None);

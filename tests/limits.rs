@@ -225,8 +225,9 @@ async fn ten_seconds_of_flood_pass_within_one_percent_of_the_rate() {
         }
         // What passes on the wall counts as well.
         case.gate.clock.advance(Duration::from_millis(5));
-        if let Some(elapsed) = started.map(|started| now.since(started)).filter(|elapsed| *elapsed >= 10 * MINUTE / 60)
-        {
+        // It ends as it began, with nothing left: what a busy machine has not asked for yet is still to come.
+        let elapsed = started.map(|started| now.since(started)).filter(|_| limited);
+        if let Some(elapsed) = elapsed.filter(|elapsed| *elapsed >= 10 * MINUTE / 60) {
             break elapsed;
         }
     };
@@ -465,7 +466,10 @@ async fn each_is_turned_off_by_zero_or_nothing() {
 #[tokio::test]
 async fn where_nobody_fails_redis_is_asked_no_more_than_without_limits() {
     let (backend, redis) = (FakeBackend::with(application).await, RedisServer::start());
-    let gate = setup("", &backend, &redis.url()).clock(&Clock::system()).start().await;
+    // Held answers would leave fewer to compare.
+    let asking = CONFIG.replace("timeout: 500ms", "timeout: 500ms, held: 0");
+    let setup = Gate::with(&asking).upstream(&backend.url).put("store", &redis.url());
+    let gate = setup.clock(&Clock::system()).start().await;
     let ios = gate.client("ios", "s3cret");
     let lilei = ios.clone().with(session_of(&log_in(&ios, "203.0.113.7", "lilei", "right").await));
     lilei.get("user/info/get").await.assert_passed();

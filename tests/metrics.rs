@@ -63,6 +63,8 @@ async fn requests_are_counted_by_rule_outcome_and_reason() {
         ("ticketgate_config_reload_success", 1.0),
         ("ticketgate_websockets", 0.0),
         ("ticketgate_held_answers_total{result=\"hit\"}", 0.0),
+        ("ticketgate_held_answers_total{result=\"miss\"}", 0.0),
+        ("ticketgate_held_answers_total{result=\"trusted\"}", 0.0),
     ] {
         assert_eq!(scrape.value(name), count, "{name}");
     }

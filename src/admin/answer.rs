@@ -59,7 +59,7 @@ pub(super) struct Problem {
     status: StatusCode,
     what: String,
     faults: Vec<String>,
-    header: Option<(HeaderName, HeaderValue)>,
+    header: Option<(HeaderName, &'static str)>,
 }
 
 impl Problem {
@@ -68,7 +68,7 @@ impl Problem {
     }
 
     fn with(mut self, name: HeaderName, value: &'static str) -> Self {
-        self.header = Some((name, HeaderValue::from_static(value)));
+        self.header = Some((name, value));
         self
     }
 
@@ -133,13 +133,13 @@ impl Problem {
 
     /// As sent.
     pub(super) fn into_response(self) -> Response {
-        let mut body = json!({"error": self.what});
-        if !self.faults.is_empty() {
-            body["faults"] = json!(self.faults);
-        }
+        let body = match self.faults.as_slice() {
+            [] => json!({"error": self.what}),
+            faults => json!({"error": self.what, "faults": faults}),
+        };
         let mut response = json(self.status, &body);
         if let Some((name, value)) = self.header {
-            response.headers_mut().insert(name, value);
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
         }
         response
     }

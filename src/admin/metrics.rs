@@ -31,7 +31,8 @@ fn connections(parts: &Parts, page: &mut Page) {
     page.family("ticketgate_connections_limit", Kind::Gauge, help).sample(&[], room.limit());
     let help = "Connections turned away because too many were open.";
     page.family("ticketgate_connections_refused_total", Kind::Counter, help).sample(&[], room.refused());
-    page.family("ticketgate_websockets", Kind::Gauge, "Open WebSocket connections.").sample(&[], parts.websockets.count());
+    let help = "Open WebSocket connections.";
+    page.family("ticketgate_websockets", Kind::Gauge, help).sample(&[], parts.websockets.count());
 }
 
 fn upstream(upstream: &Upstream, page: &mut Page) {
