@@ -159,7 +159,8 @@ impl Gate {
             Ok(response) => response,
             Err(refusal) => self.refuse(refusal, &mut note),
         };
-        self.log.record(&note.outcome(response.status().as_u16(), started.elapsed()));
+        let shown = self.log.is_on().then_some(&self.settings.reading.reserved);
+        self.log.record(&note.outcome(response.status().as_u16(), started.elapsed(), shown));
         response
     }
 
@@ -185,7 +186,7 @@ impl Gate {
             Err(refusal) if self.lets_by(&refusal) => {
                 note.observed(&refusal);
                 self.gather_rest(&inbound, &mut body).await?;
-                self.pass_observed(&inbound, body, note).await
+                Box::pin(self.pass_observed(&inbound, body, note)).await
             }
             Err(refusal) => Err(refusal),
         }
@@ -222,14 +223,14 @@ impl Gate {
         body: &mut body::Body,
         note: &mut Note,
     ) -> Result<Permit, Refusal> {
-        let (address, ip) = (inbound.origin.ip, inbound.origin.ip.to_string());
+        let address = inbound.origin.ip;
         let request = signed::request(inbound, &self.settings.credentials);
         let excess = match self.settings.mode {
             Mode::Enforce => Excess::refused(),
             Mode::Observe => Excess::observed(),
         };
         let user_agent = inbound.user_agent();
-        let case = Case { decided, claims, address, ip: &ip, user_agent: &user_agent, request, excess: &excess };
+        let case = Case { decided, claims, address, user_agent: &user_agent, request, excess: &excess };
         let permit = self.verifier.permit(&case, body, &self.store, &self.clock).await;
         if let Some(denial) = excess.noted() {
             note.observed(&denial.into());

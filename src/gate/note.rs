@@ -4,12 +4,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::clock::Timestamp;
 use crate::gate::{Arrived, redact};
 use crate::ids::{RequestId, SessionId, UserId};
 use crate::reply::{Asked, Refusal};
 use crate::request::address::Origin;
-use crate::request::head::Head;
+use crate::request::head::{Head, Line};
 use crate::request::reserved::Reserved;
 use crate::telemetry::{Outcome, Verdict};
 use crate::upstream::Interim;
@@ -21,9 +23,8 @@ pub(super) struct Note {
     at: Timestamp,
     pub(super) request_id: RequestId,
     ip: IpAddr,
-    method: String,
-    path: String,
-    accept_language: Option<Vec<u8>>,
+    line: Option<Line>,
+    accept_language: Option<Bytes>,
     is_head: bool,
     /// Where interim replies go, about which nobody decides anything.
     pub(super) interim: Interim,
@@ -40,8 +41,7 @@ impl Note {
             at,
             request_id: RequestId::ulid(at.as_millis(), fastrand::u128(..)),
             ip: arrived.peer.ip,
-            method: String::new(),
-            path: String::new(),
+            line: None,
             accept_language: None,
             is_head: false,
             interim: arrived.interim.clone(),
@@ -54,11 +54,10 @@ impl Note {
     }
 
     /// The head could be read.
-    pub(super) fn saw(&mut self, head: &Head, origin: &Origin, reserved: &Reserved) {
+    pub(super) fn saw(&mut self, head: &Head, origin: &Origin) {
         self.ip = origin.ip;
-        self.method = head.method().to_owned();
-        self.path = redact::target(head.target(), reserved);
-        self.accept_language = head.header("Accept-Language").map(<[u8]>::to_vec);
+        self.line = Some(head.line());
+        self.accept_language = head.header_bytes("Accept-Language");
         self.is_head = head.method() == "HEAD";
     }
 
@@ -90,15 +89,16 @@ impl Note {
         }
     }
 
-    /// The finished outcome.
-    pub(super) fn outcome(self, status: u16, duration: Duration) -> Outcome {
+    /// The finished outcome. What is `reserved` is blotted out of the target; `None` where nobody wants to see method and target.
+    pub(super) fn outcome(self, status: u16, duration: Duration, reserved: Option<&Reserved>) -> Outcome {
+        let line = self.line.as_ref().zip(reserved);
         let reason = self.refusal.as_ref().map(|refusal| refusal.reason.name());
         Outcome {
             at: self.at,
             request_id: self.request_id,
             ip: self.ip,
-            method: self.method,
-            path: self.path,
+            method: line.map_or_else(String::new, |(line, _)| line.method().to_owned()),
+            path: line.map_or_else(String::new, |(line, reserved)| redact::target(line.target(), reserved)),
             rule: self.rule,
             verdict: self.verdict,
             reason,

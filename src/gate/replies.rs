@@ -15,12 +15,16 @@ pub(super) fn put_request_id(headers: &mut HeaderMap, id: &RequestId) {
 /// The trace context for the application (W3C Trace Context, level 1): the caller's trace continued under a span of our own, or a
 /// new trace.
 pub(super) fn traceparent(incoming: Option<&[u8]>) -> String {
-    let span = fastrand::u64(1..);
+    let mut ids = [0; 48];
+    let (trace, span) = ids.split_at_mut(32);
+    // The rooms are as long as the digits, so that there is no error to meet.
+    let _ = hex::encode_to_slice(fastrand::u128(1..).to_be_bytes(), trace);
+    let _ = hex::encode_to_slice(fastrand::u64(1..).to_be_bytes(), span);
+    let text = std::str::from_utf8(&ids).unwrap_or_default();
+    let (trace, span) = text.split_at_checked(32).unwrap_or_default();
     let continued = incoming.and_then(|value| std::str::from_utf8(value).ok()).and_then(trace_of);
-    match continued {
-        Some((trace, flags)) => format!("00-{trace}-{span:016x}-{flags}"),
-        None => format!("00-{:032x}-{span:016x}-00", fastrand::u128(1..)),
-    }
+    let (trace, flags) = continued.unwrap_or((trace, "00"));
+    ["00", trace, span, flags].join("-")
 }
 
 fn trace_of(value: &str) -> Option<(&str, &str)> {
