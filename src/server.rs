@@ -138,6 +138,8 @@ where
                 tracing::warn!(%error, "cannot accept a connection");
                 sleep(OUT_OF_FILES_PAUSE).await;
             }
+            // One for each turn of the event loop: many that come at once are shared out among the workers.
+            tokio::task::yield_now().await;
         }
     }
 
@@ -191,9 +193,9 @@ where
         }
     }
 
-    /// Answers one request after the other. Between them a connection is nothing but its socket: hyper comes and goes, and its
-    /// buffers with it, of which thousands of idle connections would hold the most of all memory.
-    async fn speak<IO: Socket>(&self, io: IO, slot: &Slot, peer: Peer) {
+    /// Answers one request after the other. Where the next one does not come soon, a connection is nothing but its socket: hyper
+    /// comes and goes, and its buffers with it, of which thousands of idle connections would hold the most of all memory.
+    async fn speak<IO: Socket>(self: &Arc<Self>, io: IO, slot: &Slot, peer: Peer) {
         let mut wire = Wire::new(io, slot.clone(), Arc::clone(&self.settings));
         while wire.starts().await {
             let service = service_fn(|request: Request<Incoming>| self.answer(slot, request, peer));
@@ -204,7 +206,7 @@ where
                     Pin::new(&mut **open).graceful_shutdown();
                 }
                 match Pin::new(open).poll(context) {
-                    Poll::Pending if slot.is_idle() => Poll::Ready(Ok(End::Idle)),
+                    Poll::Pending if slot.is_resting() => Poll::Ready(Ok(End::Idle)),
                     polled => polled.map_ok(|()| End::Closed),
                 }
             });
@@ -228,13 +230,14 @@ where
         let _ = wire.shutdown().await;
     }
 
-    /// Boxed, so that a connection between requests does not keep the room that answering one takes.
-    fn answer(&self, slot: &Slot, request: Request<Incoming>, peer: Peer) -> Answer {
+    /// Boxed, so that a connection between requests does not keep the room that answering one takes. The handler is asked inside:
+    /// what is awaited where it was not made is held twice.
+    fn answer(self: &Arc<Self>, slot: &Slot, request: Request<Incoming>, peer: Peer) -> Answer {
         let interim = slot.open_interim();
         let arrived = Arrived { head: slot.take(), body: request.into_body(), peer, interim: interim.clone() };
-        let answer = (self.handler)(arrived);
+        let worker = Arc::clone(self);
         Box::pin(async move {
-            let answer = answer.await;
+            let answer = (worker.handler)(arrived).await;
             interim.close();
             Ok(answer)
         })

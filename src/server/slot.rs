@@ -21,10 +21,19 @@ struct Left {
     waiting: bool,
     /// Not a byte of it has.
     nothing_came: bool,
+    /// Not for a while.
+    rested: bool,
     /// Something is to be written that the client does not take yet.
     writing: bool,
     draining: bool,
     http10: bool,
+}
+
+impl Left {
+    /// Whether nothing is under way in either direction.
+    fn is_idle(&self) -> bool {
+        self.waiting && self.nothing_came && !self.writing
+    }
 }
 
 impl Slot {
@@ -34,6 +43,7 @@ impl Slot {
         let mut left = self.lock();
         left.waiting = false;
         left.nothing_came = false;
+        left.rested = false;
         left.http10 = head.as_ref().is_ok_and(|head| head.version() == Version::Http10);
         left.head.replace(head).is_none()
     }
@@ -50,15 +60,20 @@ impl Slot {
         left.nothing_came = nothing_came;
     }
 
+    /// Nothing has come for a while.
+    pub(super) fn rest(&self) {
+        self.lock().rested = true;
+    }
+
     /// Whether something is to be written that the client does not take yet.
     pub(super) fn set_writing(&self, writing: bool) {
         self.lock().writing = writing;
     }
 
-    /// Whether nothing is under way in either direction.
-    pub(super) fn is_idle(&self) -> bool {
+    /// Whether nothing is under way, nor has been for a while, or shall be again.
+    pub(super) fn is_resting(&self) -> bool {
         let left = self.lock();
-        left.waiting && left.nothing_came && !left.writing
+        left.is_idle() && (left.rested || left.draining)
     }
 
     /// Asks for the connection's end after the request under way.
@@ -95,5 +110,13 @@ impl Slot {
 
     fn lock(&self) -> MutexGuard<'_, Left> {
         self.left.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+impl Slot {
+    /// Whether nothing is under way in either direction.
+    pub(super) fn is_idle(&self) -> bool {
+        self.lock().is_idle()
     }
 }

@@ -249,6 +249,23 @@ async fn a_connection_is_idle_while_nothing_is_under_way_in_either_direction() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_connection_rests_once_nothing_has_come_for_a_while() {
+    let mut connection = connect();
+    for _ in 0..2 {
+        assert!(timeout(REST / 2, connection.told()).await.is_err());
+        assert!(connection.slot.is_idle() && !connection.slot.is_resting());
+        connection.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").await;
+        assert_eq!(connection.told().await, TOLD_GET);
+        assert!(connection.slot.take().is_ok());
+    }
+    assert!(timeout(REST * 2, connection.told()).await.is_err());
+    assert!(connection.slot.is_resting());
+    connection.send(b"G").await;
+    assert!(timeout(Duration::ZERO, connection.told()).await.is_err());
+    assert!(!connection.slot.is_resting(), "a head is on its way");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_connection_starts_with_the_first_byte_of_a_head_and_not_with_its_end() {
     let mut connection = connect();
     connection.send(b"G").await;
