@@ -18,6 +18,7 @@ mod sending;
 pub use interim::Interim;
 pub use response_body::ResponseBody;
 
+use connection::Look;
 use exchange::{Broken, Expected, exchange};
 use pool::Pool;
 use reply_head::ReplyHead;
@@ -130,16 +131,18 @@ impl Upstream {
         let Outgoing { head, is_head, idempotent, body, response_timeout, interim } = request;
         let lease = self.pool.lease().await?;
         let patience = response_timeout.unwrap_or(self.pool.settings().response_timeout);
+        let repeatable = idempotent && !matches!(body, body::Body::Streaming(_));
+        let look = if repeatable { Look::AtEvents } else { Look::AtSocket };
         let mut sending = Sending::new(head, body);
-        let mut connection = match lease.idle() {
+        let mut connection = match lease.idle(look) {
             Some(connection) => connection,
-            None => lease.connect().await?,
+            None => Box::pin(lease.connect()).await?,
         };
         let reply = loop {
             match exchange(&mut connection, &mut sending, Expected { is_head, patience, interim: &interim }).await {
                 Ok(reply) => break reply,
                 Err(Broken::Closed(_)) if connection.reused && (idempotent || !sending.taken()) && sending.rewind() => {
-                    connection = lease.connect().await?;
+                    connection = Box::pin(lease.connect()).await?;
                 }
                 Err(broken) => return Err(broken.into()),
             }
