@@ -2,8 +2,9 @@
 
 use std::time::Instant;
 
-use http::{HeaderMap, Response};
+use http::Response;
 
+use crate::clock::Timestamp;
 use crate::credentials::Claims;
 use crate::gate::note::Note;
 use crate::gate::{Gate, Mode, is_public, location, replies};
@@ -37,7 +38,7 @@ struct Load<'a> {
 }
 
 impl Gate {
-    /// Forwards a permitted request.
+    /// Forwards a permitted request. What few requests need is boxed, so that the others do not make room for it.
     pub(super) async fn pass(
         &self,
         passage: &Passage<'_>,
@@ -45,7 +46,7 @@ impl Gate {
         note: &mut Note,
     ) -> Result<Response<Body>, Refusal> {
         let login = match passage.rule.login.as_deref() {
-            Some(rule) => Some((rule, self.begin_login(passage, rule, note).await?)),
+            Some(rule) => Some((rule, Box::pin(self.begin_login(passage, rule, note)).await?)),
             None => None,
         };
         let held = self.holds(passage);
@@ -62,17 +63,21 @@ impl Gate {
         };
         let response = self.send(passage.inbound, body, &load, note).await?;
         let mut response = match login {
-            Some(login) => return self.watch_login((passage, &load), login, response, note).await,
+            Some(login) => return Box::pin(self.watch_login((passage, &load), login, response, note)).await,
             None => response,
         };
         if let Some(live) = passage.permit.session() {
-            self.take_up_cookies(passage, live, response.headers()).await?;
+            let now = self.clock.now();
+            let changes = jar::changes(response.headers(), &passage.inbound.target.raw_path, now);
+            if !changes.is_empty() {
+                Box::pin(self.take_up_cookies(live, &changes, now)).await?;
+            }
         }
         if held {
             response.headers_mut().remove(http::header::SET_COOKIE);
         }
         if let Some(logout) = passage.rule.logout {
-            self.log_out(passage, logout, response.status().as_u16()).await?;
+            Box::pin(self.log_out(passage, logout, response.status().as_u16())).await?;
         }
         Ok(self.finish(passage.inbound, response.map(Body::Upstream), note))
     }
@@ -122,7 +127,7 @@ impl Gate {
             (None, response) => Ok(response?),
             (Some(withdrawn), response) => {
                 if withdrawn.refusal.is_guess() {
-                    self.verifier.note_guess(inbound.origin.ip, &self.store).await;
+                    Box::pin(self.verifier.note_guess(inbound.origin.ip, &self.store)).await;
                 }
                 self.withdraw(withdrawn, response, (inbound, load), note)
             }
@@ -253,13 +258,8 @@ impl Gate {
 
     /// Takes the application's cookies up into the session, where it holds them. An identity never changes under a token: cookies
     /// that name another user end it.
-    async fn take_up_cookies(&self, passage: &Passage<'_>, live: &Live, headers: &HeaderMap) -> Result<(), Refusal> {
-        let now = self.clock.now();
-        let changes = jar::changes(headers, &passage.inbound.target.raw_path, now);
-        if changes.is_empty() {
-            return Ok(());
-        }
-        let other = |source| judged::other_user(source, live, &changes, now);
+    async fn take_up_cookies(&self, live: &Live, changes: &[jar::Change], now: Timestamp) -> Result<(), Refusal> {
+        let other = |source| judged::other_user(source, live, changes, now);
         if let Some(other) = self.cookie_users.iter().find_map(other) {
             self.store.end(live.hash, Ending::Logout).await?;
             let detail = format!("a cookie of the application names another user: {other}");
@@ -267,7 +267,7 @@ impl Gate {
         }
         if live.record.holds_cookies {
             // The request was done and its answer is right; only the cookies could not be kept.
-            let apply = |jar: &mut Vec<_>| jar::apply(jar, &changes, now);
+            let apply = |jar: &mut Vec<_>| jar::apply(jar, changes, now);
             if let Err(fault) = self.store.change_jar(live.hash, &live.record.id, &apply).await {
                 tracing::warn!(%fault, "cookies of the application could not be kept");
             }
