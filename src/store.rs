@@ -14,6 +14,7 @@ mod codec;
 mod counters;
 pub mod counting;
 pub mod embedded;
+mod locks;
 mod rate;
 pub mod record;
 pub mod redis;
