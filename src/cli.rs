@@ -12,6 +12,7 @@ pub mod client;
 pub mod completions;
 pub mod demo;
 pub mod explain;
+pub mod health;
 pub mod schema;
 pub mod serve;
 pub mod session;
@@ -62,6 +63,8 @@ enum Command {
     Client(client::ClientArgs),
     /// List, issue and end the sessions of a running gate
     Session(session::SessionArgs),
+    /// Ask a running gate whether it lives, or is ready
+    Health(health::HealthArgs),
     /// Print the JSON Schema of the configuration
     Schema,
     /// Print a completion script for a shell
@@ -101,6 +104,7 @@ pub fn run() -> Result<(), Failure> {
         Command::Sign(args) => sign::run(&args),
         Command::Client(args) => client::run(&args),
         Command::Session(args) => session::run(&args),
+        Command::Health(args) => health::run(&args),
         Command::Schema => schema::run(),
         Command::Completions { shell } => completions::run(shell),
     }

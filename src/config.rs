@@ -14,9 +14,12 @@ use std::time::Duration;
 use crate::config::faults::Faults;
 use crate::config::yaml::{Node, Value};
 
+pub use preset::Preset;
+
 mod environment;
 mod faults;
 mod file;
+mod preset;
 mod reader;
 mod refusal;
 mod resolve;
@@ -88,6 +91,8 @@ pub struct Loaded {
     pub settings: Settings,
     /// What is doubtful in it.
     pub warnings: Vec<Remark>,
+    /// What `framework` brought.
+    pub preset: Option<Preset>,
 }
 
 /// Reads a file. The error is every fault at once.
@@ -125,6 +130,7 @@ pub fn parse_in(
     override_with(&mut root, overrides, |_| Node::empty_map(0));
     environment::substitute(&mut root, "", environment, &mut problems);
     override_with(&mut root, overrides, |text| Node::scalar(0, text));
+    let preset = preset::apply(&mut root);
     let file: Option<file::File> = reader::read(&mut root, &mut problems);
     let mut faults = Faults::new(name, &root, problems);
     let settings = file.and_then(|file| {
@@ -133,7 +139,7 @@ pub fn parse_in(
         settings
     });
     match (faults.finish(), settings) {
-        ((faults, warnings), Some(settings)) if faults.is_empty() => Ok(Loaded { settings, warnings }),
+        ((faults, warnings), Some(settings)) if faults.is_empty() => Ok(Loaded { settings, warnings, preset }),
         ((faults, _), _) => Err(faults),
     }
 }

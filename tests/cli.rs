@@ -7,7 +7,9 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::support::{Admin, TOKEN};
+use ticketgate::shutdown::Phase;
+
+use crate::support::{Admin, Setting, TOKEN};
 
 #[path = "support/admin.rs"]
 #[expect(dead_code, reason = "the command asks in our place")]
@@ -95,7 +97,7 @@ fn wrong_usage_ends_with_2_and_says_so_on_stderr() {
 fn help_names_every_command() {
     let said = run(&["--help"]);
     assert_eq!(said.code, 0);
-    for name in ["serve", "check", "demo", "explain", "sign", "client", "session", "schema", "completions"] {
+    for name in ["serve", "check", "demo", "explain", "sign", "client", "session", "health", "schema", "completions"] {
         assert!(said.out.contains(&format!("\n  {name} ")), "{name}: {}", said.out);
     }
 }
@@ -114,6 +116,36 @@ fn completions_come_for_the_usual_shells() {
         let said = run(&["completions", shell]);
         assert!(said.code == 0 && said.out.contains("ticketgate"), "{shell}: {said:?}");
     }
+}
+
+#[test]
+fn health_is_told_by_the_exit_code_and_needs_no_token() {
+    let application = TcpListener::bind("127.0.0.1:0").unwrap();
+    let admin = Admin::with(Setting { upstream: application.local_addr().unwrap().port(), ..Setting::default() });
+    let health = |arguments: &[&str]| -> Said {
+        let mut command = command(&[&["health", "--admin", &admin.address], arguments].concat());
+        command.output().unwrap().into()
+    };
+    let alive = health(&[]);
+    assert_eq!((alive.code, alive.out.as_str()), (0, "ok\n"), "{alive:?}");
+    let ready = health(&["--ready"]);
+    assert_eq!((ready.code, ready.out.as_str()), (0, "ready\n"), "{ready:?}");
+    assert_eq!(health(&["--ready", "--json"]).json()["upstream"], "ok");
+
+    admin.trigger.announce(Phase::Leaving);
+    let leaving = health(&["--ready"]);
+    assert_eq!((leaving.code, leaving.out.as_str()), (1, ""), "{leaving:?}");
+    assert!(leaving.err.contains("draining: true"), "{leaving:?}");
+    let leaving = health(&["--ready", "--json"]);
+    assert_eq!((leaving.code, leaving.json()["status"].clone()), (1, json!("not_ready")));
+    assert_eq!(health(&[]).code, 0, "it lives until it ends");
+}
+
+#[test]
+fn health_of_a_gate_that_is_not_there_fails() {
+    let said = run(&["health", "--admin", "http://127.0.0.1:1"]);
+    assert_eq!((said.code, said.out.as_str()), (1, ""));
+    assert!(said.err.contains("cannot reach http://127.0.0.1:1"), "{said:?}");
 }
 
 const SIGN: [&str; 7] = ["sign", "--client", "ios", "--secret", "s3cret", "--date", "2013-12-18"];

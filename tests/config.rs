@@ -254,7 +254,6 @@ fn a_protection_that_this_version_does_not_have_is_refused_and_never_ignored() {
         ("websocket: [{path: /ws}]\n", "websocket"),
         ("tls: {cert: a, key: b}\n", "tls"),
         ("cors: {origins: [a]}\n", "cors"),
-        ("framework: thinkphp3\n", "framework"),
         ("store: {when_down: {trust: 30s}}\n", "store.when_down"),
         ("rules: [{path: /a, require: public, guest: true}]\n", "rules[0].guest"),
         ("rules: [{path: /a, require: public, csrf: {form: t}}]\n", "rules[0].csrf"),

@@ -30,6 +30,22 @@ fn the_configuration_of_the_kubernetes_config_map_is_accepted() {
 }
 
 #[test]
+fn the_configuration_that_the_helm_chart_starts_with_is_accepted() {
+    let values = &yaml("deploy/helm/ticketgate/values.yaml")[0];
+    assert_accepted("deploy/helm/ticketgate/values.yaml", values["config"].as_str().unwrap());
+}
+
+#[test]
+fn the_chart_and_the_image_name_the_version_of_the_package() {
+    let chart = &yaml("deploy/helm/ticketgate/Chart.yaml")[0];
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!((chart["version"].as_str(), chart["appVersion"].as_str()), (Some(version), Some(version)));
+    for file in ["deploy/helm/ticketgate/values.yaml", "deploy/kubernetes/sidecar.yaml", "deploy/compose.yaml"] {
+        assert!(read(file).contains(&format!("ticketgate:{version}")), "{file}");
+    }
+}
+
+#[test]
 fn whole_configurations_in_the_documents_are_accepted() {
     for file in ["README.md", "README.zh-CN.md"] {
         let text = read(file);
@@ -72,12 +88,13 @@ fn kubernetes_lets_nothing_reach_php_and_probes_the_admin_listener() {
     let ports = &of_kind("NetworkPolicy")["spec"]["ingress"][0]["ports"];
     assert_eq!(ports.as_array().unwrap().len(), 1);
     assert_eq!(ports[0]["port"], 8080);
-    let containers = of_kind("Deployment")["spec"]["template"]["spec"]["containers"].as_array().unwrap();
-    for container in containers {
-        let is_gate = container["name"] == "gate";
-        assert_eq!(container.get("ports").is_some(), is_gate);
-        assert_eq!(container["readinessProbe"]["httpGet"]["port"] == "admin", is_gate);
-    }
+    let pod = &of_kind("Deployment")["spec"]["template"]["spec"];
+    let (gate, php) = (&pod["initContainers"][0], &pod["containers"][0]);
+    assert_eq!(
+        (gate["restartPolicy"].as_str(), gate["readinessProbe"]["httpGet"]["port"].as_str()),
+        (Some("Always"), Some("admin"))
+    );
+    assert!(gate.get("ports").is_some() && php.get("ports").is_none());
     let apache = manifests.iter().find(|manifest| manifest["metadata"]["name"] == "legacy-apache").unwrap();
     assert_eq!(apache["data"]["ports.conf"], "Listen 127.0.0.1:8081\n");
 }

@@ -5,66 +5,7 @@ mod support;
 
 use support::backend::FakeBackend;
 use support::gate::Gate;
-use support::http::{Reply, Request};
-
-const BASE: &str = r#"
-upstream: {url: "{upstream}"}
-clients: [{id: ios, secret: s3cret}]
-rules:
-  - {path: "/open/**", require: public}
-  - {endpoint: "*", require: client}
-"#;
-
-const FORM: &str = "application/x-www-form-urlencoded";
-
-/// A request in short: `TARGET`, or `TARGET <- FORM` for a form that is posted.
-type Row<'a> = (&'a str, &'a str);
-
-struct Case {
-    gate: Gate,
-    backend: FakeBackend,
-}
-
-impl Case {
-    async fn new(yaml: &str) -> Self {
-        let backend = FakeBackend::start().await;
-        let gate = Gate::with(&format!("{BASE}\n{yaml}\n")).upstream(&backend.url).start().await;
-        Self { gate, backend }
-    }
-
-    fn request(&self, line: &str) -> Request {
-        match line.split_once(" <- ") {
-            Some((target, form)) => self.gate.post(target).body(FORM, form),
-            None => self.gate.get(line),
-        }
-    }
-
-    /// Called with the token that opens `endpoint` and no other.
-    async fn called(&self, line: &str, endpoint: &str) -> Reply {
-        let token = self.gate.client("ios", "s3cret").hmac_token(endpoint);
-        self.request(line).header("X-Client-Id", "ios").header("X-Api-Token", &token).await
-    }
-
-    /// Each row names the endpoint `m/c/a`, or is refused for that reason.
-    async fn name(&self, rows: &[Row<'_>]) {
-        for (line, expected) in rows {
-            if expected.contains('/') {
-                let reply = self.called(line, expected).await;
-                assert_eq!((reply.status, reply.reason()), (200, ""), "{line} is not {expected}: {}", reply.text());
-            } else {
-                let before = self.backend.requests().len();
-                let reply = self.request(line).await;
-                assert_eq!(reply.reason(), *expected, "{line}: {}", reply.text());
-                assert_eq!(self.backend.requests().len(), before, "{line} reached the backend");
-            }
-        }
-    }
-}
-
-/// Each row names its endpoint under that configuration.
-async fn name(yaml: &str, rows: &[Row<'_>]) {
-    Case::new(yaml).await.name(rows).await;
-}
+use support::naming::{Case, FORM, name};
 
 const QUERY: &str = "endpoint: [{query: {module: mod, controller: ctl, action: act}}]";
 

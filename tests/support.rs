@@ -9,6 +9,7 @@ pub mod bytes;
 pub mod caller;
 pub mod gate;
 pub mod http;
+pub mod naming;
 pub mod php;
 pub mod process;
 pub mod redis;

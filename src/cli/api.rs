@@ -116,13 +116,23 @@ pub(super) fn path(segments: &[&str]) -> String {
 impl Api {
     /// Asks, and waits for the answer's JSON.
     pub(super) fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {
-        let request = self.request(method, path, body)?;
+        let (status, value) = self.look(self.request(method, path, body)?)?;
+        if status.is_success() {
+            return Ok(value);
+        }
+        Err(self.refused(status, value.get("error").and_then(Value::as_str)).into())
+    }
+
+    /// Asks how the gate is; what is not well is an answer, too.
+    pub(super) fn health(&self, path: &str) -> anyhow::Result<(StatusCode, Value)> {
+        self.look(self.request(Method::GET, path, None)?)
+    }
+
+    fn look(&self, request: Request<Full<Bytes>>) -> anyhow::Result<(StatusCode, Value)> {
         let (status, body) = self.runtime.block_on(self.exchange(request))?;
-        let value: Option<Value> = serde_json::from_slice(&body).ok();
-        match value {
-            Some(value) if status.is_success() => Ok(value),
-            Some(value) => Err(self.refused(status, value.get("error").and_then(Value::as_str)).into()),
-            None => Err(self.refused(status, None).into()),
+        match serde_json::from_slice(&body) {
+            Ok(value) => Ok((status, value)),
+            Err(_) => Err(self.refused(status, None).into()),
         }
     }
 

@@ -39,6 +39,12 @@ fn print_text(path: &Path, faults: &[Remark], loaded: Option<&Loaded>) -> io::Re
     let mut out = io::stdout().lock();
     writeln!(out, "{}: fine", path.display())?;
     writeln!(out, "  {}", counts(loaded))?;
+    if let Some(preset) = &loaded.preset {
+        writeln!(out, "framework: {} stands for, where the file says nothing else:", preset.name)?;
+        for line in preset.text.lines() {
+            writeln!(out, "  {line}")?;
+        }
+    }
     for warning in &loaded.warnings {
         writeln!(out, "warning: {warning}")?;
     }

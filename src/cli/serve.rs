@@ -31,7 +31,7 @@ pub struct ServeArgs {
 /// Serves until told to end.
 pub fn run(args: ServeArgs) -> Result<(), Failure> {
     let overrides = Overrides { listen: args.listen, upstream: args.upstream, store: args.store };
-    let Loaded { settings, warnings } = load(&args.config, &overrides)?;
+    let Loaded { settings, warnings, .. } = load(&args.config, &overrides)?;
     for warning in warnings {
         eprintln!("{warning} (warning)");
     }

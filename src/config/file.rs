@@ -15,7 +15,7 @@ pub(crate) mod rule;
 pub(crate) mod sections;
 
 use bounds::{Limits, Signature, Signing, Timeouts};
-use routing::{Elsewhere, EndpointParts, Fold, Leniency, Names, Place, Source};
+use routing::{Elsewhere, EndpointParts, Fold, Framework, Leniency, Names, Place, Source};
 use rule::{Requirement, Rule};
 use sections::{Admin, Forward, Log, Reject, Session, Store, Time, Upstream};
 
@@ -35,8 +35,8 @@ pub(crate) struct File {
     pub(crate) time: Time,
     /// Clients that live in this file.
     pub(crate) clients: Vec<Client>,
-    /// A preset for a framework. Not available in this version.
-    pub(crate) framework: Option<Unbuilt>,
+    /// A framework, which sets the keys from here to `suffixes` that the file leaves out; its `selectors` are added.
+    pub(crate) framework: Option<Framework>,
     /// Where module, controller and action stand: one or more sources; `[]` for none.
     pub(crate) endpoint: OneOrMany<Source>,
     /// Parts that a source leaves out.

@@ -98,16 +98,17 @@ impl Template {
         }
         let mut taken = Taken::default();
         let mut left = path.strip_prefix(b"/").unwrap_or(path);
+        let mut last: &[u8] = b"";
         for segment in &self.segments {
             if left.is_empty() {
                 match segment {
-                    Segment::Part { part, .. } if has_default(*part) => continue,
+                    Segment::Part { part, .. } if has_default(*part) && !segment.is_file_like(last) => continue,
                     _ => return None,
                 }
             }
             let (found, behind) = split_segment(left);
             segment.take(found, &mut taken.parts)?;
-            left = behind;
+            (last, left) = (found, behind);
         }
         taken.rest = left;
         (left.is_empty() || self.open).then_some(taken)
@@ -147,6 +148,15 @@ impl Segment {
         }
         let bytes = |text: Option<&str>| text.unwrap_or_default().as_bytes().to_vec();
         Ok(Self::Part { before: bytes(before), part, after: bytes(after) })
+    }
+
+    /// Whether a path's last segment ends as this one, which is left out, would: `/user.php` is no folder whose script is left out,
+    /// as `/admin` may be for `/{module}/{controller}.php`.
+    fn is_file_like(&self, last: &[u8]) -> bool {
+        match self {
+            Self::Part { after, .. } => !after.is_empty() && strip_ignoring_case(last, b"", after).is_some(),
+            Self::Literal(_) => false,
+        }
     }
 
     fn take<'a>(&self, found: &'a [u8], parts: &mut [Option<&'a [u8]>; 3]) -> Option<()> {

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -20,7 +21,7 @@ pub fn application(name: &str) -> PathBuf {
 
 /// A child process in a group of its own, which is killed with all its children.
 #[derive(Debug)]
-struct Group(Child);
+pub struct Group(Child);
 
 impl Group {
     fn start(command: &mut Command) -> Self {
@@ -133,7 +134,8 @@ impl PhpFpm {
     }
 }
 
-fn start_fpm(directory: &Path) -> Group {
+/// php-fpm on `fpm.sock` in that directory.
+pub fn start_fpm(directory: &Path) -> Group {
     let here = directory.display();
     let configuration = directory.join("fpm.conf");
     let text = format!(
@@ -165,6 +167,20 @@ fn start_nginx(directory: &Path, root: &Path, listener: TcpListener) -> Group {
     let mut command = Command::new("nginx");
     command.arg("-p").arg(directory).arg("-c").arg(configuration).args(["-e", "stderr"]);
     Group::start(command.env("NGINX", "0;").stdin(Stdio::from(OwnedFd::from(listener))).stderr(Stdio::null()))
+}
+
+/// nginx with a configuration of its own, which listens on sockets in that directory; returns when `socket` is there.
+pub fn start_nginx_with(directory: &Path, configuration: &str, socket: &Path) -> Group {
+    let path = directory.join("nginx.conf");
+    fs::write(&path, configuration).expect("a configuration");
+    let mut command = Command::new("nginx");
+    command.arg("-p").arg(directory).arg("-c").arg(path).args(["-e", "stderr"]);
+    let mut nginx = Group::start(command.stdin(Stdio::null()).stderr(Stdio::inherit()));
+    while UnixStream::connect(socket).is_err() {
+        assert!(nginx.0.try_wait().expect("its status").is_none(), "nginx ended");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    nginx
 }
 
 fn nginx_configuration(directory: &Path, root: &Path, address: &str) -> String {

@@ -58,6 +58,24 @@ pub(crate) struct EndpointParts {
     pub(crate) action: Option<String>,
 }
 
+/// `framework`. What each stands for lies in `config/presets`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Framework {
+    /// ThinkPHP 3.2.
+    Thinkphp3,
+    /// ThinkPHP 5.
+    Thinkphp5,
+    /// CodeIgniter 3.
+    Codeigniter3,
+    /// Yii 1.1.
+    Yii1,
+    /// Discuz! X.
+    Discuz,
+    /// ECShop.
+    Ecshop,
+}
+
 /// How rules compare parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

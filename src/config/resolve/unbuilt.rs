@@ -9,7 +9,6 @@ use crate::config::values::TextOr;
 
 /// Tells of every such key that asks for something.
 pub(super) fn tell(file: &File, faults: &mut Faults) {
-    faults.unbuilt("framework", file.framework.is_some());
     faults.unbuilt("cors", file.cors.is_some());
     faults.unbuilt("tls", file.tls.is_some());
     faults.unbuilt("websocket", !file.websocket.is_empty());
