@@ -63,6 +63,10 @@ impl Deadlines {
             match &mut self.timer {
                 Some(timer) if !timer.is_elapsed() => {
                     if timer.deadline() > deadline {
+                        // One that has passed leaves the timer to those that have not.
+                        if deadline <= Instant::now() {
+                            return Poll::Ready(());
+                        }
                         timer.as_mut().reset(deadline);
                     }
                     ready!(timer.as_mut().poll(context));

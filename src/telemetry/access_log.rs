@@ -35,16 +35,16 @@ impl AccessLog {
 
     /// One that writes to standard output.
     pub fn stdout(json: bool) -> Self {
-        Self::to(Box::new(io::stdout()), json)
+        Self::to(Box::new(io::stdout()), json, GATHER)
     }
 
-    /// One that gathers its lines in memory, for tests.
+    /// One that keeps its lines in memory, each as soon as it comes, for tests.
     pub fn memory(lines: Arc<Mutex<Vec<u8>>>) -> Self {
-        Self::to(Box::new(Shared(lines)), true)
+        Self::to(Box::new(Shared(lines)), true, Duration::ZERO)
     }
 
-    fn to(writer: Box<dyn Write + Send>, json: bool) -> Self {
-        let queue = Arc::new(Queue::default());
+    fn to(writer: Box<dyn Write + Send>, json: bool, gather: Duration) -> Self {
+        let queue = Arc::new(Queue { gather, ..Queue::default() });
         let ours = Arc::clone(&queue);
         // Without the thread nothing is ever taken, and every line beyond the backlog counts as lost.
         let thread = thread::Builder::new().name("access-log".into()).spawn(move || queue.write_all(writer));
@@ -88,6 +88,8 @@ impl Drop for Lines {
 /// Lines on their way to the thread that writes them.
 #[derive(Debug, Default)]
 struct Queue {
+    /// How long lines are gathered.
+    gather: Duration,
     waiting: Mutex<Waiting>,
     /// Something for the writing thread to do.
     came: Condvar,
@@ -165,7 +167,7 @@ impl Queue {
             waiting = self.came.wait(waiting).unwrap_or_else(PoisonError::into_inner);
         }
         waiting.asleep = false;
-        let gathered = self.came.wait_timeout_while(waiting, GATHER, |waiting| !waiting.over);
+        let gathered = self.came.wait_timeout_while(waiting, self.gather, |waiting| !waiting.over);
         let mut waiting = gathered.unwrap_or_else(PoisonError::into_inner).0;
         mem::swap(&mut waiting.text, batch);
         waiting.lines = 0;
