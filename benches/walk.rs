@@ -94,8 +94,13 @@ struct Judge {
 impl Judge {
     fn new() -> Self {
         let clock = Clock::system();
-        let settings =
-            store::Settings { location: Location::Memory, prefix: "t:".to_owned(), keys: vec![], timeout: HOUR };
+        let settings = store::Settings {
+            location: Location::Memory,
+            prefix: "t:".to_owned(),
+            keys: vec![],
+            timeout: HOUR,
+            tls: Default::default(),
+        };
         let store = at_once(Store::open(&settings, clock.clone())).expect("a store in memory");
         let created = store.create(store.hash(USER_TOKEN), &session(&clock), HOUR * 2, None);
         at_once(created).expect("a session");
@@ -109,7 +114,7 @@ impl Judge {
 
     /// Whether such a request may pass.
     fn judge(&self, api_token: &str) -> bool {
-        let decided = Decided { rule: &self.rule, endpoint: Some(endpoint()) };
+        let decided = Decided { rule: &self.rule, number: 0, endpoint: Some(endpoint()) };
         let claims = Claims {
             client_id: Some(b"ios"),
             api_token: Some(api_token.as_bytes()),
@@ -191,6 +196,8 @@ fn rule() -> Rule {
         require: Requirement::User,
         login: None,
         logout: None,
+        logout_before: None,
+        csrf: None,
         extend: true,
         signatures: Arc::new(Signatures::default()),
         endpoint_is: None,
@@ -198,5 +205,6 @@ fn rule() -> Rule {
         limit: None,
         max_body: None,
         response_timeout: None,
+        websocket: None,
     }
 }

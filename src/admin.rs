@@ -1,14 +1,15 @@
-//! The admin listener: health for everybody; with a token, clients and sessions for operators.
+//! The admin listener: health and metrics for everybody; with a token, clients, sessions and events for operators.
 
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method, Request};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -21,18 +22,23 @@ use tokio::time::{sleep, timeout};
 use crate::admin::answer::{Problem, Response};
 use crate::admin::health::Readiness;
 use crate::clock::Clock;
+use crate::reload::Reload;
 use crate::secret::{Secret, same};
-use crate::server::{Listen, Listener, SocketFile};
+use crate::server::{Listen, Listener, Room, SocketFile};
 use crate::shutdown::{Phase, Shutdown};
 use crate::store::Store;
+use crate::telemetry::Telemetry;
 use crate::upstream::Upstream;
 use crate::verify::{FileClient, SessionSettings};
 
 mod answer;
 mod clients;
 mod duration;
+mod events;
 mod health;
+mod metrics;
 mod path;
+mod reload;
 mod sessions;
 
 /// Largest body that the API takes, in bytes.
@@ -43,6 +49,9 @@ const MAX_WAIT: Duration = Duration::from_secs(10);
 const MAX_CONNECTIONS: usize = 256;
 /// Rest after a failed accept (usually: no descriptors left), instead of spinning.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
+
+/// The API, described for programs (OpenAPI 3.1). `tests/api.rs` holds the answers against it.
+const DESCRIPTION: &str = include_str!("admin/openapi.json");
 
 /// `admin`.
 #[derive(Clone, Debug)]
@@ -68,48 +77,76 @@ pub struct Parts {
     pub holds_cookies: bool,
     /// Clients of the configuration file: shown, never changed.
     pub file_clients: Vec<Arc<FileClient>>,
+    /// The configuration in force, to be shown.
+    pub config: serde_json::Value,
+    /// What was counted.
+    pub telemetry: Telemetry,
+    /// How many connections the public listener has.
+    pub connections: Room,
     /// The time.
     pub clock: Clock,
     /// How far the ending has come.
     pub shutdown: Shutdown,
+    /// Takes up a changed configuration.
+    pub reload: Reload,
 }
 
 /// Answers operators and probes.
 #[derive(Debug)]
 pub struct Admin {
-    parts: Parts,
+    parts: ArcSwap<Parts>,
     readiness: Readiness,
 }
 
 impl Admin {
     /// Of those parts.
     pub fn new(parts: Parts) -> Self {
-        Self { parts, readiness: Readiness::default() }
+        Self { parts: ArcSwap::from_pointee(parts), readiness: Readiness::default() }
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Response {
-        self.route(request).await.unwrap_or_else(Problem::into_response)
+    /// Works on other parts from now on.
+    pub fn renew(&self, parts: Parts) {
+        self.parts.store(Arc::new(parts));
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> http::Response<Either<Full<Bytes>, events::Stream>> {
+        let streamed = match (request.uri().path(), request.method()) {
+            ("/api/v1/events", &Method::GET) => self.listen(request.headers()),
+            _ => return self.route(request).await.unwrap_or_else(Problem::into_response).map(Either::Left),
+        };
+        match streamed {
+            Ok(stream) => stream.map(Either::Right),
+            Err(problem) => problem.into_response().map(Either::Left),
+        }
+    }
+
+    fn listen(&self, headers: &HeaderMap) -> Result<http::Response<events::Stream>, Problem> {
+        let parts = &*self.parts.load_full();
+        Self::authorise(parts, headers)?;
+        events::stream(parts)
     }
 
     async fn route(&self, request: Request<Incoming>) -> Result<Response, Problem> {
         let (head, body) = request.into_parts();
+        let parts = &*self.parts.load_full();
         match head.uri.path() {
             "/healthz" => only_get(&head.method).map(|()| health::alive()),
             "/readyz" => {
                 only_get(&head.method)?;
-                Ok(self.readiness.answer(&self.parts).await)
+                Ok(self.readiness.answer(parts).await)
             }
+            "/metrics" => only_get(&head.method).map(|()| metrics::page(parts)),
             path => {
                 let rest = path.strip_prefix("/api/v1/").ok_or_else(Problem::no_such_path)?;
-                self.authorise(&head.headers)?;
+                Self::authorise(parts, &head.headers)?;
                 let segments = path::segments(rest)?;
-                self.api(&head.method, &segments, read(body).await?).await
+                Self::api(parts, &head.method, &segments, read(body).await?).await
             }
         }
     }
 
-    fn authorise(&self, headers: &HeaderMap) -> Result<(), Problem> {
-        let tokens = &self.parts.tokens;
+    fn authorise(parts: &Parts, headers: &HeaderMap) -> Result<(), Problem> {
+        let tokens = &parts.tokens;
         if tokens.is_empty() {
             return Err(Problem::not_found("the API is off: set `admin.token` in the configuration to use it"));
         }
@@ -119,10 +156,13 @@ impl Admin {
         if given.is_some_and(opens) { Ok(()) } else { Err(Problem::unauthorised()) }
     }
 
-    async fn api(&self, method: &Method, segments: &[String], body: Bytes) -> Result<Response, Problem> {
-        let parts = &self.parts;
+    async fn api(parts: &Parts, method: &Method, segments: &[String], body: Bytes) -> Result<Response, Problem> {
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
         match (segments.as_slice(), method.as_str()) {
+            (["config"], "GET") => Ok(answer::ok(&parts.config)),
+            (["refusals"], "GET") => Ok(events::refusals(parts)),
+            (["openapi.json"], "GET") => Ok(answer::of_json(DESCRIPTION)),
+            (["config" | "refusals" | "openapi.json" | "events"], _) => Err(Problem::not_allowed("GET")),
             (["clients"], "GET") => clients::list(parts).await,
             (["clients"], "POST") => clients::add(parts, &body).await,
             (["clients"], _) => Err(Problem::not_allowed("GET, POST")),
@@ -138,6 +178,8 @@ impl Admin {
             (["users", _, "sessions"], _) => Err(Problem::not_allowed("GET, POST, DELETE")),
             (["users", user, "sessions", session], "DELETE") => sessions::end(parts, user, session).await,
             (["users", _, "sessions", _], _) => Err(Problem::not_allowed("DELETE")),
+            (["reload"], "POST") => reload::reload(&parts.reload).await,
+            (["reload"], _) => Err(Problem::not_allowed("POST")),
             _ => Err(Problem::no_such_path()),
         }
     }

@@ -10,20 +10,36 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::runtime::{Builder, Runtime};
-use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
 
-use crate::admin::{self, Admin};
+use crate::admin;
 use crate::clock::Clock;
 use crate::config::Settings;
-use crate::gate::{self, Gate};
-use crate::server::{self, Listener};
-use crate::shutdown::{self, Phase, Shutdown, Trigger};
+use crate::reload::{self, Asks};
+use crate::server::Listener;
+use crate::shutdown::{self, Phase, Trigger};
 use crate::store::Store;
-use crate::telemetry::AccessLog;
-use crate::upstream::Upstream;
+use crate::telemetry::{AccessLog, Telemetry};
 
-/// Rest before clients are sealed anew once more, after the store failed.
-const RENEW_AGAIN: Duration = Duration::from_secs(5);
+mod force;
+mod standing;
+mod worker;
+
+use force::{Force, Handles};
+use worker::Worker;
+
+pub use standing::Bound;
+
+/// Between looks at whether the threads have ended.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+/// How long a thread that was told to stop may take. One that hangs in the operating system is left behind.
+const STOPPING: Duration = Duration::from_secs(2);
+
+/// How long the end waits for whoever collects traces.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// How often the files of the TLS certificate are looked at.
+const LOOK_AT_KEYS: Duration = Duration::from_secs(1);
 
 /// A running gate. Dropped, it stops at once.
 #[derive(Debug)]
@@ -32,10 +48,12 @@ pub struct Running {
     pub addresses: Vec<String>,
     /// The admin address, as bound.
     pub admin: String,
+    /// Operators who ask for the configuration to be read again.
+    pub asks: Asks,
     trigger: Trigger,
     threads: Vec<JoinHandle<()>>,
-    drain_delay: Duration,
-    drain: Duration,
+    force: Force,
+    telemetry: Telemetry,
 }
 
 /// How a gate runs, besides its settings.
@@ -52,9 +70,8 @@ pub struct Manner {
 impl Manner {
     /// The system's clock, standard output, a worker per core.
     pub fn of(settings: &Settings) -> Self {
-        let log = if settings.log.access { AccessLog::stdout(settings.log.json) } else { AccessLog::off() };
         let workers = thread::available_parallelism().map_or(1, usize::from);
-        Self { clock: Clock::system(), log, workers }
+        Self { clock: Clock::system(), log: AccessLog::of(&settings.log), workers }
     }
 }
 
@@ -62,128 +79,93 @@ impl Manner {
 pub async fn start(settings: Settings, manner: Manner) -> anyhow::Result<Running> {
     let listeners: Vec<Listener> = settings.server.listen.iter().map(Listener::bind).collect::<Result<_, _>>()?;
     let admin_listener = Listener::bind(&settings.admin.listen).context("the admin listener")?;
-    let store = Store::open(&settings.store, manner.clock.clone()).await?;
-    let upstream = Upstream::new(settings.gate.upstream.clone());
+    let Manner { clock, log, workers } = manner;
+    let store = Store::open(&settings.store, clock.clone()).await?.holding(settings.held);
+    let telemetry = Telemetry::new(log, clock.now()).exporting(settings.log.traces.clone());
     let (trigger, shutdown) = shutdown::channel();
+    let (reload, asks) = reload::channel();
     let addresses = listeners.iter().map(Listener::address).collect();
     let admin_address = admin_listener.address();
 
-    let admin = Admin::new(admin::Parts {
-        tokens: settings.admin.tokens.clone(),
-        store: store.attach(),
-        upstream: upstream.attach(),
-        session: settings.gate.verify.session,
-        holds_cookies: settings.gate.policy.holds_cookies(),
-        file_clients: settings.gate.verify.clients.clone(),
-        clock: manner.clock.clone(),
-        shutdown: shutdown.clone(),
-    });
-    let (drain_delay, drain) = (settings.drain_delay, settings.server.drain);
-    let renewing = settings.store.keys.len() > 1;
-    let keeping = store.attach();
-    let shared = Shared {
-        gate: Arc::new(settings.gate),
-        server: Arc::new(settings.server),
-        listeners: Arc::new(listeners),
-        store,
-        upstream,
-        manner,
-        shutdown: shutdown.clone(),
-    };
+    let handles = Handles { store, clock, telemetry: telemetry.clone(), shutdown: shutdown.clone(), reload };
+    let tls = settings.server.tls.clone();
+    let force = Force::begin(settings, handles, workers.max(1));
+    let listeners = Arc::new(listeners);
     let mut threads = Vec::new();
-    for worker in 0..shared.manner.workers.max(1) {
-        threads.push(spawn(format!("worker-{worker}"), shared.clone().work())?);
+    for (number, worker) in force.workers().iter().enumerate() {
+        threads.push(spawn(format!("worker-{number}"), Worker::serve(worker, listeners.clone(), shutdown.clone()))?);
     }
+    let (admin, renewing) = (force.admin(), force.renewing());
     let serve_admin = async move {
-        if renewing {
-            tokio::spawn(renew_clients(keeping));
+        tokio::spawn(renewing);
+        if let Some(keys) = tls {
+            tokio::spawn(async move { keys.watch(LOOK_AT_KEYS).await });
         }
-        if let Err(error) = admin::serve(admin_listener, Arc::new(admin), shutdown).await {
+        if let Err(error) = admin::serve(admin_listener, admin, shutdown).await {
             tracing::error!(%error, "the admin listener ended");
         }
     };
     threads.push(spawn("admin".to_owned(), serve_admin)?);
-    Ok(Running { addresses, admin: admin_address, trigger, threads, drain_delay, drain })
-}
-
-/// While `store.key` is being replaced: tells in the log when no registered client needs the older key any more.
-async fn renew_clients(store: Store) {
-    loop {
-        match store.renew_clients().await {
-            Ok(renewed) => return tracing::info!(renewed, "registered clients lie under the first store.key"),
-            // Said already, and again when it is back.
-            Err(_) => tokio::time::sleep(RENEW_AGAIN).await,
-        }
-    }
+    Ok(Running { addresses, admin: admin_address, asks, trigger, threads, force, telemetry })
 }
 
 impl Running {
+    /// Puts another configuration in force, for every request whose head comes from now on; requests under way keep to the one they
+    /// began with. Where anything in it needs a restart, nothing changes, and all that does is told.
+    pub fn take_up(&mut self, settings: Settings) -> Result<(), Vec<Bound>> {
+        self.force.take_up(settings)
+    }
+
+    /// Where what happens is told.
+    pub const fn telemetry(&self) -> &Telemetry {
+        &self.telemetry
+    }
+
     /// Not ready from now on; after `drain_delay` accepts nothing new, finishes what is under way within `timeouts.drain`.
     pub async fn drain(mut self) {
+        self.asks.close();
+        let (delay, patience) = self.force.drain();
         self.trigger.announce(Phase::Leaving);
-        tokio::time::sleep(self.drain_delay).await;
+        sleep(delay).await;
         self.trigger.announce(Phase::Draining);
-        let deadline = tokio::time::Instant::now() + self.drain;
-        while !self.finished() && tokio::time::Instant::now() < deadline {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        self.trigger.announce(Phase::Stopped);
-        self.join();
-    }
-
-    fn finished(&self) -> bool {
         // The admin thread, the last one, answers until the very end.
-        self.threads.split_last().is_none_or(|(_, workers)| workers.iter().all(JoinHandle::is_finished))
+        ended(self.threads.split_last().map_or(&[], |(_, workers)| workers), patience).await;
+        self.telemetry.flush(LAST_WORDS).await;
+        self.trigger.announce(Phase::Stopped);
+        ended(&self.threads, STOPPING).await;
     }
+}
 
-    fn join(&mut self) {
-        for thread in self.threads.drain(..) {
-            // A worker that panicked has said so already.
-            let _ = thread.join();
-        }
+/// Waits for threads to end, but not for longer than that.
+async fn ended(threads: &[JoinHandle<()>], patience: Duration) {
+    let deadline = Instant::now() + patience;
+    while !threads.iter().all(JoinHandle::is_finished) && Instant::now() < deadline {
+        sleep(LOOK_AGAIN).await;
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
         self.trigger.announce(Phase::Stopped);
-        self.join();
-    }
-}
-
-/// What every worker takes its share of.
-#[derive(Clone)]
-struct Shared {
-    gate: Arc<gate::Settings>,
-    server: Arc<server::Settings>,
-    listeners: Arc<Vec<Listener>>,
-    store: Store,
-    upstream: Upstream,
-    manner: Manner,
-    shutdown: Shutdown,
-}
-
-impl Shared {
-    async fn work(self) {
-        let Manner { clock, log, .. } = self.manner;
-        let gate = Arc::new(Gate::new(self.gate, self.store.attach(), self.upstream.attach(), clock, log));
-        let mut serving = JoinSet::new();
-        for listener in self.listeners.iter() {
-            match listener.try_clone() {
-                Ok(own) => {
-                    serving.spawn(server::serve(own, gate.clone(), self.server.clone(), self.shutdown.clone()));
-                }
-                Err(error) => tracing::error!(%error, address = listener.address(), "a worker cannot listen"),
+        let deadline = std::time::Instant::now() + STOPPING;
+        for thread in self.threads.drain(..) {
+            while !thread.is_finished() && std::time::Instant::now() < deadline {
+                thread::sleep(LOOK_AGAIN);
+            }
+            if thread.is_finished() {
+                // A worker that panicked has said so already.
+                let _ = thread.join();
             }
         }
-        // A socket takes connections as long as anybody holds it.
-        drop(self.listeners);
-        serving.join_all().await;
     }
 }
 
 fn spawn(name: String, work: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<JoinHandle<()>> {
     let runtime: Runtime = Builder::new_current_thread().enable_all().build().context("a worker's runtime")?;
-    let run = move || runtime.block_on(work);
+    let run = move || {
+        runtime.block_on(work);
+        // A name that is still being looked up would hold it for as long as that takes.
+        runtime.shutdown_background();
+    };
     thread::Builder::new().name(name).spawn(run).context("a worker's thread")
 }

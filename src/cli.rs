@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::config::{self, Loaded, Overrides};
+use crate::config::{self, Loaded, Overrides, Remark};
 
 pub mod check;
 pub mod client;
@@ -13,6 +13,7 @@ pub mod completions;
 pub mod demo;
 pub mod explain;
 pub mod health;
+pub mod learn;
 pub mod schema;
 pub mod serve;
 pub mod session;
@@ -57,6 +58,8 @@ enum Command {
     Demo(DemoArgs),
     /// Say, offline, how a request would be read and decided
     Explain(explain::ExplainArgs),
+    /// Read access logs and propose rules
+    Learn(learn::LearnArgs),
     /// Put credentials on a URL
     Sign(sign::SignArgs),
     /// List and change the clients of a running gate
@@ -101,6 +104,7 @@ pub fn run() -> Result<(), Failure> {
         Command::Check(args) => check::run(&args.config, args.connect, args.json),
         Command::Demo(args) => demo::run(args.listen),
         Command::Explain(args) => explain::run(&args),
+        Command::Learn(args) => learn::run(&args),
         Command::Sign(args) => sign::run(&args),
         Command::Client(args) => client::run(&args),
         Command::Session(args) => session::run(&args),
@@ -112,10 +116,13 @@ pub fn run() -> Result<(), Failure> {
 
 /// Loads a configuration, or says everything that is wrong with it.
 fn load(path: &Path, overrides: &Overrides) -> Result<Loaded, Failure> {
-    config::load(path, overrides).map_err(|faults| {
-        for fault in faults {
-            eprintln!("{fault}");
-        }
-        Failure::Said
-    })
+    config::load(path, overrides).map_err(said)
+}
+
+/// Says everything that is wrong with a configuration.
+fn said(faults: Vec<Remark>) -> Failure {
+    for fault in faults {
+        eprintln!("{fault}");
+    }
+    Failure::Said
 }

@@ -19,13 +19,19 @@ pub use preset::Preset;
 mod environment;
 mod faults;
 mod file;
+mod otel;
+pub mod outline;
 mod preset;
 mod reader;
 mod refusal;
 mod resolve;
+mod shown;
 mod values;
 mod warn;
+pub mod watch;
 mod yaml;
+
+use outline::Outline;
 
 /// Larger files are no configurations.
 const MAX_FILE: u64 = 4 << 20;
@@ -39,12 +45,16 @@ pub struct Settings {
     pub server: crate::server::Settings,
     /// The store.
     pub store: crate::store::Settings,
+    /// What of its answers is held.
+    pub held: crate::store::held::Settings,
     /// The admin listener.
     pub admin: crate::admin::Settings,
     /// Logs.
     pub log: crate::telemetry::Settings,
     /// `drain_delay`
     pub drain_delay: Duration,
+    /// The configuration with every default, and without its secrets: for operators to look at.
+    pub shown: serde_json::Value,
 }
 
 /// Flags of `serve` that override the file.
@@ -91,22 +101,42 @@ pub struct Loaded {
     pub settings: Settings,
     /// What is doubtful in it.
     pub warnings: Vec<Remark>,
+    /// What it consists of, to tell what another one changes.
+    pub outline: Outline,
     /// What `framework` brought.
     pub preset: Option<Preset>,
 }
 
+/// What came of reading a file.
+#[derive(Debug)]
+pub struct Reading {
+    /// A configuration, or every fault at once.
+    pub result: Result<Loaded, Vec<Remark>>,
+    /// The file itself, and those that it names: whatever changes in them is another configuration.
+    pub files: Vec<PathBuf>,
+}
+
 /// Reads a file. The error is every fault at once.
 pub fn load(path: &Path, overrides: &Overrides) -> Result<Loaded, Vec<Remark>> {
+    read(path, overrides).result
+}
+
+/// Reads a file, and tells which files it consists of.
+pub fn read(path: &Path, overrides: &Overrides) -> Reading {
+    let mut named = Vec::new();
+    let result = read_text(path).and_then(|text| assemble(&text, path, overrides, &environment::process, &mut named));
+    named.insert(0, path.to_owned());
+    Reading { result, files: named }
+}
+
+fn read_text(path: &Path) -> Result<String, Vec<Remark>> {
     let fault = |line, what| vec![Remark { file: path.to_owned(), line, key: String::new(), what }];
     let bytes = read_file(path, MAX_FILE).map_err(|what| fault(0, what))?;
-    match String::from_utf8(bytes) {
-        Ok(text) => parse(&text, path, overrides),
-        Err(error) => {
-            let before = error.as_bytes().iter().take(error.utf8_error().valid_up_to());
-            let line = 1 + before.filter(|byte| **byte == b'\n').count() as u64;
-            Err(fault(line, "is not UTF-8".to_owned()))
-        }
-    }
+    String::from_utf8(bytes).map_err(|error| {
+        let before = error.as_bytes().iter().take(error.utf8_error().valid_up_to());
+        let line = 1 + before.filter(|byte| **byte == b'\n').count() as u64;
+        fault(line, "is not UTF-8".to_owned())
+    })
 }
 
 /// Reads a text, as if from a file of that name, in the environment of the process.
@@ -122,6 +152,16 @@ pub fn parse_in(
     overrides: &Overrides,
     environment: &dyn Fn(&str) -> Result<Option<String>, String>,
 ) -> Result<Loaded, Vec<Remark>> {
+    assemble(text, name, overrides, environment, &mut Vec::new())
+}
+
+fn assemble(
+    text: &str,
+    name: &Path,
+    overrides: &Overrides,
+    environment: environment::Lookup<'_>,
+    named: &mut Vec<PathBuf>,
+) -> Result<Loaded, Vec<Remark>> {
     let (mut root, mut problems) = yaml::read(text);
     if matches!(root.value, Value::Broken) {
         return Err(Faults::new(name, &root, problems).finish().0);
@@ -134,12 +174,17 @@ pub fn parse_in(
     let file: Option<file::File> = reader::read(&mut root, &mut problems);
     let mut faults = Faults::new(name, &root, problems);
     let settings = file.and_then(|file| {
-        let settings = resolve::settings(&file, &mut faults);
+        let mut settings = resolve::settings(&file, &mut faults);
+        if let Some(settings) = &mut settings {
+            settings.log.traces = otel::traces(environment, &mut faults);
+        }
         warn::about(&file, &mut faults);
         settings
     });
+    named.extend(faults.take_named());
+    let outline = Outline::of(name, &root, named);
     match (faults.finish(), settings) {
-        ((faults, warnings), Some(settings)) if faults.is_empty() => Ok(Loaded { settings, warnings, preset }),
+        ((faults, warnings), Some(settings)) if faults.is_empty() => Ok(Loaded { settings, warnings, outline, preset }),
         ((faults, _), _) => Err(faults),
     }
 }

@@ -5,12 +5,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::Response;
+use http::{HeaderName, Response};
 use hyper::body::Incoming;
 
 use crate::clock::Clock;
 use crate::credentials::{self, Claims};
-use crate::policy::login_rule::UserSource;
+use crate::policy::login_rule::{Conditions, UserSource};
 use crate::policy::rule::Rule;
 use crate::policy::{Decided, Policy, Requirement};
 use crate::reply::{self, Asked, Body, Reason, Refusal};
@@ -21,20 +21,28 @@ use crate::request::reserved::{Parts, Reserved};
 use crate::request::target::Lenient;
 use crate::request::{Inbound, Unreadable};
 use crate::store::Store;
-use crate::telemetry::AccessLog;
+use crate::telemetry::{Recorder, RuleLabel};
 use crate::upstream::{self, Interim, Upstream};
 use crate::verify::{self, Case, Excess, Permit, Verifier, signature};
+use crate::websocket::open::Open;
+use crate::websocket::takeover::Switch;
 
+pub mod cors;
 pub mod explain;
 mod forward;
 mod location;
+mod lost;
 mod note;
 mod read;
 mod redact;
 mod replies;
 mod signed;
+mod unwinding;
+mod upgrade;
 
+use cors::PREFLIGHT;
 use note::Note;
+use unwinding::caught;
 
 /// A request as the server hands it over.
 #[derive(Debug)]
@@ -47,6 +55,8 @@ pub struct Arrived {
     pub peer: Peer,
     /// Where interim replies go.
     pub interim: Interim,
+    /// Where it is left who goes on with a connection that switches protocols.
+    pub switch: Switch,
 }
 
 /// `mode`.
@@ -80,6 +90,8 @@ pub struct Settings {
     pub reading: Reading,
     /// Rules.
     pub policy: Policy,
+    /// `session.lost`
+    pub lost: Vec<Conditions>,
     /// Where credentials stand.
     pub credentials: credentials::Settings,
     /// How they are judged.
@@ -90,6 +102,10 @@ pub struct Settings {
     pub forward: upstream::headers::Settings,
     /// How refusals look.
     pub reply: reply::Settings,
+    /// `cors`
+    pub cors: Option<cors::Settings>,
+    /// Counts connections that are WebSockets.
+    pub websockets: Open,
     /// Whether each request is logged.
     pub access_log: bool,
 }
@@ -113,6 +129,11 @@ impl Settings {
         Ok(decided)
     }
 
+    /// What outcomes name as their rule, by number: the policy's rules, then preflights.
+    pub fn labels(&self) -> Vec<Arc<str>> {
+        self.policy.labels().into_iter().chain([PREFLIGHT.into()]).collect()
+    }
+
     /// The greatest length of a body, with the rule where one is known.
     fn max_body(&self, rule: Option<&Rule>) -> u64 {
         rule.and_then(|rule| rule.max_body).unwrap_or(self.reading.limits.body)
@@ -133,40 +154,61 @@ pub struct Gate {
     store: Store,
     upstream: Upstream,
     clock: Clock,
-    log: AccessLog,
+    recorder: Recorder,
     /// Bounds of bodies whose rule is not known yet.
     arriving: Limits,
     holds_cookies: bool,
     cookie_users: Vec<UserSource>,
+    /// Headers of replies that `csrf` of some rule wants kept.
+    kept_headers: Vec<HeaderName>,
 }
 
 impl Gate {
     /// A gate over its handles.
-    pub fn new(settings: Arc<Settings>, store: Store, upstream: Upstream, clock: Clock, log: AccessLog) -> Self {
+    pub fn new(settings: Arc<Settings>, store: Store, upstream: Upstream, clock: Clock, recorder: Recorder) -> Self {
         let logins = || settings.policy.rules.iter().filter_map(|rule| rule.login.as_ref());
         let holds_cookies = logins().any(|login| login.hold_cookies);
         let cookie_users = logins().map(|login| login.user_id.clone()).filter(|user| user.from.is_cookie()).collect();
+        let kept_headers =
+            settings.policy.rules.iter().filter_map(|rule| rule.csrf.as_ref()?.header().cloned()).collect();
         let verifier = Verifier::new(&settings.verify);
         let arriving = settings.arriving();
-        Self { verifier, store, upstream, clock, log, arriving, holds_cookies, cookie_users, settings }
+        Self {
+            verifier,
+            store,
+            upstream,
+            clock,
+            recorder,
+            arriving,
+            holds_cookies,
+            cookie_users,
+            kept_headers,
+            settings,
+        }
     }
 
     /// Answers one request. Never fails: whatever goes wrong is an envelope.
     pub async fn answer(&self, arrived: Arrived) -> Response<Body> {
         let mut note = Note::new(self.clock.now(), &arrived);
         let started = Instant::now();
-        let response = match self.walk(arrived, &mut note).await {
+        let mut response = match caught(self.walk(arrived, &mut note)).await {
             Ok(response) => response,
             Err(refusal) => self.refuse(refusal, &mut note),
         };
-        let shown = self.log.is_on().then_some(&self.settings.reading.reserved);
-        self.log.record(&note.outcome(response.status().as_u16(), started.elapsed(), shown));
+        if let Some(cors) = &self.settings.cors {
+            cors.tell(response.headers_mut(), note.asking.as_ref(), note.preflight.as_deref());
+        }
+        let reserved = note.is_shown(&self.recorder).then_some(&self.settings.reading.reserved);
+        self.recorder.record(&note.outcome(response.status().as_u16(), started.elapsed(), reserved));
         response
     }
 
     /// The steps of a request, in order; none calls an earlier one.
     async fn walk(&self, arrived: Arrived, note: &mut Note) -> Result<Response<Body>, Refusal> {
         let mut inbound = self.read(arrived, note).await?;
+        if let Some(response) = self.preflight(&inbound, note) {
+            return Ok(response);
+        }
         let mut body = inbound.split_body();
         let claims = Claims::of(&inbound, &self.settings.credentials);
         let verdict = self.decide(&inbound, &claims, &mut body, note).await;
@@ -181,12 +223,18 @@ impl Gate {
                 note.identity = permit.identity().clone();
                 let passage =
                     forward::Passage { inbound: &inbound, claims: &claims, rule: decided.rule, permit: &permit };
-                self.pass(&passage, body, note).await
+                let response = self.pass(&passage, body, note).await;
+                permit.told().await;
+                self.go_on(&inbound, (decided.rule, Some(&permit)), response?, note)
             }
             Err(refusal) if self.lets_by(&refusal) => {
                 note.observed(&refusal);
                 self.gather_rest(&inbound, &mut body).await?;
-                Box::pin(self.pass_observed(&inbound, body, note)).await
+                let response = Box::pin(self.pass_observed(&inbound, body, note)).await?;
+                match self.settings.policy.websocket(&inbound) {
+                    Some((_, rule)) => self.go_on(&inbound, (rule, None), response, note),
+                    None => Ok(response),
+                }
             }
             Err(refusal) => Err(refusal),
         }
@@ -203,7 +251,9 @@ impl Gate {
         let decided = self.settings.decide(inbound);
         body.limit_to(self.settings.max_body(decided.as_ref().ok().map(|decided| decided.rule)))?;
         let decided = decided?;
-        note.rule = Some(decided.rule.name.clone());
+        note.rule = Some(RuleLabel { name: Arc::clone(&decided.rule.name), number: decided.number });
+        note.websocket = decided.rule.websocket.is_some();
+        upgrade::check(inbound, decided.rule)?;
         // A client that waits to be asked for its body (RFC 9110, 10.1.1) is asked once nothing else stands against its request.
         let waits = inbound.head.expects_continue();
         if !waits {
@@ -246,7 +296,10 @@ impl Gate {
     }
 
     fn refuse(&self, refusal: Refusal, note: &mut Note) -> Response<Body> {
-        let response = self.settings.reply.refuse(&refusal, note.asked());
+        let mut response = self.settings.reply.refuse(&refusal, note.asked());
+        if note.websocket && refusal.reason == Reason::Malformed {
+            upgrade::tell_version(response.headers_mut());
+        }
         note.refused(refusal);
         response
     }

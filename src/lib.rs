@@ -16,6 +16,8 @@
 
 pub mod clock;
 pub mod ids;
+pub mod measure;
+pub mod reload;
 pub mod secret;
 pub mod shutdown;
 
@@ -34,6 +36,7 @@ pub mod login;
 
 pub mod reply;
 pub mod telemetry;
+pub mod websocket;
 
 pub mod gate;
 

@@ -3,11 +3,10 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::Response;
 use http::header::{CONTENT_LENGTH, ETAG, SET_COOKIE};
 use http::response::Parts;
-use http_body_util::BodyExt;
 use serde_json::{Map, Value};
 
 use crate::clock::Clock;
@@ -21,6 +20,7 @@ use crate::upstream::{self, ResponseBody};
 use crate::verify::SessionSettings;
 
 mod cookie_date;
+mod html;
 pub mod issue;
 pub mod jar;
 pub mod json;
@@ -28,15 +28,14 @@ pub mod judged;
 mod location;
 pub mod merge;
 mod pages;
+pub mod prepare;
 pub mod seal_token;
 mod text;
 
 use issue::{Issued, NewSession, NotIssued};
 use judged::{Answer, Judged};
 pub use pages::Pages;
-
-/// Longest reply to a login that is read, in bytes.
-const MAX_REPLY: usize = 1024 * 1024;
+use prepare::Prepared;
 
 /// A login under way.
 pub struct Attempt<'a> {
@@ -54,6 +53,15 @@ pub struct Attempt<'a> {
     pub pages: Pages<'a>,
     /// The envelope's name for data.
     pub data_key: &'a str,
+    /// What was made ready before, where the rule wants that.
+    pub prepared: Option<&'a Prepared>,
+}
+
+impl Attempt<'_> {
+    /// The path that was asked.
+    fn path(&self) -> &str {
+        self.prepared.map_or(&self.inbound.target.raw_path, |prepared| pages::path_of(&prepared.target))
+    }
 }
 
 /// What a watched login came to.
@@ -62,9 +70,20 @@ pub enum Watched {
     /// The application said no: its answer, without the cookies that are held.
     Failed(Response<Bytes>),
     /// A session stands; the application's JSON with the tokens in it.
-    Merged(UserId, SessionId, Response<Bytes>),
+    Merged(NewLogin, Response<Bytes>),
     /// A session stands; what the client is to be told in the gate's own envelope.
-    Envelope(UserId, SessionId, Map<String, Value>),
+    Envelope(NewLogin, Map<String, Value>),
+}
+
+/// Who is logged in now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewLogin {
+    /// The user.
+    pub user: UserId,
+    /// The session.
+    pub session: SessionId,
+    /// How many older sessions of the user were ended for it.
+    pub displaced: usize,
 }
 
 /// Why a login could not be finished.
@@ -111,9 +130,9 @@ pub async fn watch(
     attempt: &Attempt<'_>,
     response: Response<ResponseBody>,
 ) -> Result<Watched, Trouble> {
-    let answer = read(response, desk.patience).await?;
-    let mut jar = Vec::new();
-    take_up(&mut jar, &answer, &attempt.inbound.target.raw_path, desk.clock);
+    let answer = pages::read(response, desk.patience).await?;
+    let mut jar = attempt.prepared.map_or_else(Vec::new, |prepared| prepared.jar.clone());
+    take_up(&mut jar, &answer, attempt.path(), desk.clock);
     let Some((user, adopted)) = finished(desk, attempt, &answer, &mut jar).await? else {
         return Ok(Watched::Failed(unchanged(answer, attempt.rule.hold_cookies)));
     };
@@ -128,9 +147,10 @@ pub async fn watch(
         }
         LoginReply::Envelope => None,
     };
+    let new = NewLogin { user, session: issued.session, displaced: issued.displaced };
     Ok(match merged {
-        Some(body) => Watched::Merged(user, issued.session, with_body(answer.head, body, attempt.rule.hold_cookies)),
-        None => Watched::Envelope(user, issued.session, data),
+        Some(body) => Watched::Merged(new, with_body(answer.head, body, attempt.rule.hold_cookies)),
+        None => Watched::Envelope(new, data),
     })
 }
 
@@ -148,7 +168,7 @@ async fn finished(
     jar: &mut Vec<HeldCookie>,
 ) -> Result<Option<(UserId, Option<Secret>)>, Trouble> {
     let (rule, now) = (attempt.rule, desk.clock.now());
-    let judged = Judged::new(attempt.inbound, answer, jar, now);
+    let judged = Judged::new(attempt.inbound, answer, jar, now).at(attempt.path());
     if !judged.succeeded(&rule.success) {
         return Ok(None);
     }
@@ -165,7 +185,7 @@ async fn finished(
         None => judged.user(&rule.user_id),
         Some(target) => {
             let page = attempt.pages.get(target, attempt.inbound, jar, now).await?;
-            let page = read(page, desk.patience).await?;
+            let page = pages::read(page, desk.patience).await?;
             take_up(jar, &page, pages::path_of(target), desk.clock);
             Judged::new(attempt.inbound, &page, jar, now).user(&rule.user_id)
         }
@@ -211,25 +231,6 @@ async fn older(desk: &Desk<'_>, attempt: &Attempt<'_>) -> Result<Option<TokenHas
     let owned = attempt.claims.user_id.is_none_or(|claimed| claimed == record.user.as_str().as_bytes());
     let foreign = attempt.client.is_some() && record.client.as_ref() != attempt.client;
     Ok((owned && !(foreign && desk.sessions.bind_client)).then_some(live.hash))
-}
-
-async fn read(response: Response<ResponseBody>, patience: Duration) -> Result<Answer, upstream::Fault> {
-    let (head, body) = response.into_parts();
-    let body = tokio::time::timeout(patience, gather(body)).await.map_err(|_| upstream::Fault::TimedOut)??;
-    Ok(Answer { head, body })
-}
-
-async fn gather(mut body: ResponseBody) -> Result<Bytes, upstream::Fault> {
-    let mut whole = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        if let Ok(data) = frame?.into_data() {
-            whole.extend_from_slice(&data);
-        }
-        if whole.len() > MAX_REPLY {
-            return Err(upstream::Fault::Failed("its answer to a login is longer than 1 MiB".to_owned()));
-        }
-    }
-    Ok(whole.freeze())
 }
 
 /// The application's answer as it is, but for cookies that reach nobody.

@@ -1,16 +1,21 @@
 //! What the configuration demands of a request: which endpoint it names, which rule decides, what that rule requires.
 
+pub mod before;
+pub mod channel;
+pub mod csrf;
 pub mod endpoint;
 pub mod login_rule;
 pub mod pattern;
 pub mod rule;
 pub mod template;
 
+use std::sync::Arc;
+
 use crate::policy::endpoint::{Endpoint, Reader, Reading, Unfit};
 use crate::policy::rule::Rule;
 use crate::request::php::url_decode;
 use crate::request::reserved::Reserved;
-use crate::request::{Inbound, Unreadable};
+use crate::request::{Inbound, Unreadable, upgrade};
 
 /// What a request must hold to pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +62,8 @@ pub struct Policy {
     pub reader: Reader,
     /// The first that matches decides.
     pub rules: Vec<Rule>,
+    /// `websocket`: those that decide about requests for a WebSocket, before all others.
+    pub websockets: Vec<Rule>,
     /// What decides where none matches: a rule named `default`.
     pub default: Rule,
 }
@@ -66,6 +73,8 @@ pub struct Policy {
 pub struct Decided<'a> {
     /// The rule.
     pub rule: &'a Rule,
+    /// Its place in [`Policy::labels`].
+    pub number: usize,
     /// The endpoint the request names (or that the rule gives it).
     pub endpoint: Option<Endpoint>,
 }
@@ -76,12 +85,24 @@ impl Policy {
         self.rules.iter().filter_map(|rule| rule.login.as_ref()).any(|login| login.hold_cookies)
     }
 
+    /// How many names [`Self::labels`] has.
+    pub fn count(&self) -> usize {
+        self.rules.len() + 1 + self.websockets.len()
+    }
+
+    /// The names of all rules in order: the rules, the default, those for WebSockets.
+    pub fn labels(&self) -> Vec<Arc<str>> {
+        let all = self.rules.iter().chain([&self.default]).chain(&self.websockets);
+        all.map(|rule| Arc::clone(&rule.name)).collect()
+    }
+
     /// The endpoint and the first rule that matches. `reserved` names may not hide in the open rest of a path.
     pub fn decide(&self, inbound: &Inbound, reserved: &Reserved) -> Result<Decided<'_>, Unreadable> {
         let reading = self.reader.read(inbound)?;
         let endpoint = reading.endpoint();
         let path = self.reader.path_without_script(inbound.target.matched());
-        let rule = self.first_match(inbound, path, endpoint);
+        let first = self.websocket(inbound).unwrap_or_else(|| self.first_match(inbound, path, endpoint));
+        let (number, rule) = first;
         match &reading {
             // Without a path rule of its own, an unfit path is one that PHP might route where no rule looks.
             Reading::Unfit(Unfit { why, file })
@@ -100,7 +121,7 @@ impl Policy {
             }
         }
         let endpoint = rule.endpoint_is.clone().or_else(|| reading.into_endpoint());
-        Ok(Decided { rule, endpoint })
+        Ok(Decided { rule, number, endpoint })
     }
 
     /// Whether the rule that decides leaves bodies unread, told from the head alone: a rule before it that asks for
@@ -134,8 +155,24 @@ impl Policy {
         missed.flat_map(|other| &other.matcher.params).map(|(name, _)| name.as_bytes()).collect()
     }
 
-    fn first_match(&self, inbound: &Inbound, path: &[u8], endpoint: Option<&Endpoint>) -> &Rule {
-        self.rules.iter().find(|rule| self.matches(rule, inbound, path, endpoint)).unwrap_or(&self.default)
+    /// The rule for WebSockets that decides, where the request asks for one at a path that has such a rule. At any other it is a
+    /// request like all others, and its Upgrade goes no further than here.
+    pub fn websocket(&self, inbound: &Inbound) -> Option<(usize, &Rule)> {
+        if self.websockets.is_empty() || !upgrade::is_asked(&inbound.head) {
+            return None;
+        }
+        let path = self.reader.path_without_script(inbound.target.matched());
+        let target = &inbound.target;
+        let fits = |rule: &&Rule| rule.matcher.path_allows(path, target.matched(), target.is_lenient());
+        let (place, rule) = self.websockets.iter().enumerate().find(|(_, rule)| fits(rule))?;
+        // Behind the rules and the default.
+        Some((self.rules.len() + 1 + place, rule))
+    }
+
+    fn first_match(&self, inbound: &Inbound, path: &[u8], endpoint: Option<&Endpoint>) -> (usize, &Rule) {
+        let mut rules = self.rules.iter().enumerate();
+        let first = rules.find(|(_, rule)| self.matches(rule, inbound, path, endpoint));
+        first.unwrap_or((self.rules.len(), &self.default))
     }
 
     fn matches(&self, rule: &Rule, inbound: &Inbound, path: &[u8], endpoint: Option<&Endpoint>) -> bool {

@@ -245,6 +245,16 @@ impl Settings {
     }
 }
 
+/// An answer that holds nothing.
+pub fn nothing(asked: Asked<'_>) -> Response<Body> {
+    let mut response = Response::new(Body::Own(None));
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    if let Ok(id) = HeaderValue::from_str(asked.request_id.as_str()) {
+        response.headers_mut().insert("x-request-id", id);
+    }
+    response
+}
+
 fn whole_seconds(after: Duration) -> u64 {
     after.as_secs().saturating_add(u64::from(after.subsec_nanos() > 0)).max(1)
 }

@@ -16,6 +16,7 @@ pub mod multipart;
 pub mod php;
 pub mod reserved;
 pub mod target;
+pub mod upgrade;
 
 use crate::request::address::Origin;
 use crate::request::body::Body;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::clock::{Clock, Timestamp};
 use crate::ids::{ClientId, SessionId, TokenHash, UserId};
+use crate::measure::{Share, Whole};
 use crate::secret::Secret;
 
 mod alarm;
@@ -14,19 +15,26 @@ mod codec;
 mod counters;
 pub mod counting;
 pub mod embedded;
+pub mod held;
 mod locks;
+pub mod meter;
 mod rate;
 pub mod record;
 pub mod redis;
 mod seal;
+mod told;
 pub mod turns;
 
 use codec::Codec;
 use counting::Local;
 use embedded::Embedded;
+use held::{Changes, Held};
+use meter::{Meter, Op};
 use redis::Redis;
 
 pub use record::{ClientRecord, Ending, HeldCookie, SessionRecord};
+pub use redis::Tls;
+pub use told::Told;
 
 /// The store failed or was too slow; nothing is known.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -53,6 +61,8 @@ pub struct Settings {
     pub keys: Vec<Key>,
     /// Bound of every operation, connecting included.
     pub timeout: Duration,
+    /// How Redis is reached where its URL wants TLS.
+    pub tls: Tls,
 }
 
 /// One of the keys of `store.key`.
@@ -65,13 +75,13 @@ pub enum Key {
 }
 
 /// Which engine, and where.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Location {
     /// `memory:`
     Memory,
     /// `file:PATH`
     File(std::path::PathBuf),
-    /// `redis://…`, `rediss://…`; the URL may hold a password.
+    /// `redis://…` and its variants ([`redis::Target`]); the URL may hold a password.
     Redis(Secret),
 }
 
@@ -95,7 +105,7 @@ impl Question<'_> {
 #[derive(Clone, Debug, Default)]
 pub struct Records {
     /// The client.
-    pub client: Option<ClientRecord>,
+    pub client: Option<Arc<ClientRecord>>,
     /// The session, or what is left of it.
     pub session: Option<Found>,
 }
@@ -115,7 +125,7 @@ pub struct Live {
     /// The key it stands under.
     pub hash: TokenHash,
     /// What is known of it.
-    pub record: SessionRecord,
+    pub record: Arc<SessionRecord>,
     /// When it ends unless used again.
     pub expires: Timestamp,
     /// Last use, as far as the store was told.
@@ -179,6 +189,7 @@ pub struct Store {
     codec: Arc<Codec>,
     clock: Clock,
     local: Arc<Local>,
+    meter: Arc<Share<Meter>>,
 }
 
 #[derive(Clone, Debug)]
@@ -192,26 +203,78 @@ impl Store {
     /// or is held by another gate is.
     pub async fn open(settings: &Settings, clock: Clock) -> Result<Self, Fault> {
         let codec = Arc::new(Codec::new(settings));
+        let meter = Arc::new(Whole::default().share(Meter::default()));
         let engine = match &settings.location {
             Location::Memory => Engine::Embedded(Embedded::memory(clock.clone(), settings.timeout)),
             Location::File(path) => {
                 Engine::Embedded(Embedded::file(path, Arc::clone(&codec), clock.clone(), settings.timeout)?)
             }
             Location::Redis(url) => {
-                Engine::Redis(Redis::new(url, Arc::clone(&codec), clock.clone(), settings.timeout)?)
+                Engine::Redis(Redis::new(url, settings, Arc::clone(&codec), clock.clone(), Arc::clone(&meter))?)
             }
         };
-        Ok(Self { engine, codec, clock, local: Arc::default() })
+        Ok(Self { engine, codec, clock, local: Arc::default(), meter })
+    }
+
+    /// Holds answers of a shared store from now on, for this handle and all that come from it. The others need nothing held.
+    #[must_use]
+    pub fn holding(self, settings: held::Settings) -> Self {
+        let engine = match self.engine {
+            Engine::Redis(redis) if settings.bytes > 0 => Engine::Redis(redis.holding(&Arc::new(Held::new(settings)))),
+            engine => engine,
+        };
+        Self { engine, ..self }
+    }
+
+    /// How many questions were answered by what is held, in all workers.
+    pub fn held_counted(&self) -> held::Counted {
+        match &self.engine {
+            Engine::Embedded(_) => held::Counted::default(),
+            Engine::Redis(redis) => redis.held().map(|held| held.counted()).unwrap_or_default(),
+        }
+    }
+
+    /// Tells when a session may have changed. Look at it once this is made.
+    pub fn changes(&self, hash: TokenHash) -> Changes {
+        match &self.engine {
+            Engine::Redis(redis) => redis.held().map_or_else(Changes::untold, |held| held.changes(hash)),
+            Engine::Embedded(_) => Changes::untold(),
+        }
+    }
+
+    /// What is known of a registered client without asking anybody; `None` where the store must be asked.
+    pub fn known_client(&self, id: &ClientId) -> Option<Option<Arc<ClientRecord>>> {
+        let question = Question { client: Some(id), session: &[] };
+        match &self.engine {
+            Engine::Embedded(embedded) => Some(embedded.ask(question).client),
+            Engine::Redis(redis) => redis.known_client(id),
+        }
     }
 
     /// A handle for another worker: over a connection of its own, made when first needed, where there are connections.
     #[must_use]
     pub fn attach(&self) -> Self {
+        let meter = Arc::new(self.meter.whole().share(Meter::default()));
         let engine = match &self.engine {
             Engine::Embedded(embedded) => Engine::Embedded(embedded.clone()),
-            Engine::Redis(redis) => Engine::Redis(redis.attach()),
+            Engine::Redis(redis) => Engine::Redis(redis.attach(Arc::clone(&meter))),
         };
-        Self { engine, codec: Arc::clone(&self.codec), clock: self.clock.clone(), local: Arc::clone(&self.local) }
+        let (codec, clock, local) = (Arc::clone(&self.codec), self.clock.clone(), Arc::clone(&self.local));
+        Self { engine, codec, clock, local, meter }
+    }
+
+    /// What it was asked, over this handle and all others.
+    pub fn figures(&self) -> meter::Sum {
+        self.meter.whole().sum()
+    }
+
+    /// Goes by other keys from now on, at every handle. What an embedded store holds is sealed anew; in Redis, sessions pass with
+    /// time, and clients are for [`Store::renew_clients`].
+    pub fn renew_keys(&self, keys: &[Key]) {
+        self.codec.renew(keys);
+        if let Engine::Embedded(embedded) = &self.engine {
+            embedded.rewrite();
+        }
     }
 
     /// The keyed hash that a token's session is written under.
@@ -226,10 +289,13 @@ impl Store {
 
     /// Answers a decision's question, in one round trip.
     pub async fn ask(&self, question: Question<'_>) -> Result<Records, Fault> {
-        match &self.engine {
-            Engine::Embedded(embedded) => Ok(embedded.ask(question)),
-            Engine::Redis(redis) => redis.ask(question).await,
-        }
+        let asked = async {
+            match &self.engine {
+                Engine::Embedded(embedded) => Ok(embedded.ask(question)),
+                Engine::Redis(redis) => redis.ask(question).await,
+            }
+        };
+        self.meter.time(Op::Decide, asked).await
     }
 
     /// Writes a new session, and enforces `cap` atomically when logins race. Displaced sessions become [`Ending::NewerLogin`]
@@ -250,16 +316,22 @@ impl Store {
         let cap = new.cap.filter(|cap| cap.sessions > 0);
         let older = new.older.filter(|older| *older != new.hash);
         let new = Admission { idle, cap, older, ..new };
-        match &self.engine {
-            Engine::Embedded(embedded) => embedded.create(&new).await,
-            Engine::Redis(redis) => redis.create(&new).await,
-        }
+        let asked = async {
+            match &self.engine {
+                Engine::Embedded(embedded) => embedded.create(&new).await,
+                Engine::Redis(redis) => redis.create(&new).await,
+            }
+        };
+        self.meter.time(Op::Login, asked).await
     }
 
     /// Notes that the session was used now and ends after `life`, soon and without waiting; gathered with others. Never creates.
-    pub fn extend(&self, hash: TokenHash, life: Duration) {
+    pub fn extend(&self, hash: TokenHash, life: Duration) -> Told {
         match &self.engine {
-            Engine::Embedded(embedded) => embedded.extend(hash, life),
+            Engine::Embedded(embedded) => {
+                embedded.extend(hash, life);
+                Told::at_once()
+            }
             Engine::Redis(redis) => redis.extend(hash, life),
         }
     }
@@ -280,34 +352,46 @@ impl Store {
         session: &SessionId,
         change: &(dyn Fn(&mut Vec<HeldCookie>) -> bool + Send + Sync),
     ) -> Result<bool, Fault> {
-        match &self.engine {
-            Engine::Embedded(embedded) => embedded.change_jar(hash, session, change).await,
-            Engine::Redis(redis) => redis.change_jar(hash, session, change).await,
-        }
+        let asked = async {
+            match &self.engine {
+                Engine::Embedded(embedded) => embedded.change_jar(hash, session, change).await,
+                Engine::Redis(redis) => redis.change_jar(hash, session, change).await,
+            }
+        };
+        self.meter.time(Op::Cookies, asked).await
     }
 
     /// Ends one session. `false` where it was not living.
     pub async fn end(&self, hash: TokenHash, ending: Ending) -> Result<bool, Fault> {
-        match &self.engine {
-            Engine::Embedded(embedded) => embedded.end(hash, ending).await,
-            Engine::Redis(redis) => redis.end(hash, ending).await,
-        }
+        let asked = async {
+            match &self.engine {
+                Engine::Embedded(embedded) => embedded.end(hash, ending).await,
+                Engine::Redis(redis) => redis.end(hash, ending).await,
+            }
+        };
+        self.meter.time(Op::End, asked).await
     }
 
     /// Ends all sessions of a user, except one; says how many.
     pub async fn end_user(&self, user: &UserId, except: Option<TokenHash>, ending: Ending) -> Result<usize, Fault> {
-        match &self.engine {
-            Engine::Embedded(embedded) => embedded.end_user(user, except, ending).await,
-            Engine::Redis(redis) => redis.end_user(user, except, ending).await,
-        }
+        let asked = async {
+            match &self.engine {
+                Engine::Embedded(embedded) => embedded.end_user(user, except, ending).await,
+                Engine::Redis(redis) => redis.end_user(user, except, ending).await,
+            }
+        };
+        self.meter.time(Op::End, asked).await
     }
 
     /// The living sessions of a user, oldest first.
     pub async fn sessions(&self, user: &UserId) -> Result<Vec<Live>, Fault> {
-        match &self.engine {
-            Engine::Embedded(embedded) => Ok(embedded.sessions(user)),
-            Engine::Redis(redis) => redis.sessions(user).await,
-        }
+        let asked = async {
+            match &self.engine {
+                Engine::Embedded(embedded) => Ok(embedded.sessions(user)),
+                Engine::Redis(redis) => redis.sessions(user).await,
+            }
+        };
+        self.meter.time(Op::Admin, asked).await
     }
 
     /// Remembers for `life` that a client used this nonce or signature; of many who race with the same, one finds it fresh. So
@@ -320,18 +404,24 @@ impl Store {
         most: u64,
     ) -> Result<Remembered, Fault> {
         let mark = Codec::mark(client, what);
-        match &self.engine {
-            Engine::Embedded(embedded) => embedded.remember(client, mark, life, most).await,
-            Engine::Redis(redis) => redis.remember(client, mark, life, most).await,
-        }
+        let asked = async {
+            match &self.engine {
+                Engine::Embedded(embedded) => embedded.remember(client, mark, life, most).await,
+                Engine::Redis(redis) => redis.remember(client, mark, life, most).await,
+            }
+        };
+        self.meter.time(Op::Nonce, asked).await
     }
 
     /// Registers a client; `false` where the id is taken.
     pub async fn add_client(&self, record: &ClientRecord) -> Result<bool, Fault> {
-        match &self.engine {
-            Engine::Embedded(embedded) => embedded.add_client(record).await,
-            Engine::Redis(redis) => redis.add_client(record).await,
-        }
+        let asked = async {
+            match &self.engine {
+                Engine::Embedded(embedded) => embedded.add_client(record).await,
+                Engine::Redis(redis) => redis.add_client(record).await,
+            }
+        };
+        self.meter.time(Op::Admin, asked).await
     }
 
     /// Changes a registered client, compare-and-set; its id stays. `None` where there is none.
@@ -340,26 +430,35 @@ impl Store {
         id: &ClientId,
         change: &(dyn Fn(&mut ClientRecord) + Send + Sync),
     ) -> Result<Option<ClientRecord>, Fault> {
-        match &self.engine {
-            Engine::Embedded(embedded) => embedded.change_client(id, change).await,
-            Engine::Redis(redis) => redis.change_client(id, change).await,
-        }
+        let asked = async {
+            match &self.engine {
+                Engine::Embedded(embedded) => embedded.change_client(id, change).await,
+                Engine::Redis(redis) => redis.change_client(id, change).await,
+            }
+        };
+        self.meter.time(Op::Admin, asked).await
     }
 
     /// Forgets a client; `false` where there was none.
     pub async fn remove_client(&self, id: &ClientId) -> Result<bool, Fault> {
-        match &self.engine {
-            Engine::Embedded(embedded) => embedded.remove_client(id).await,
-            Engine::Redis(redis) => redis.remove_client(id).await,
-        }
+        let asked = async {
+            match &self.engine {
+                Engine::Embedded(embedded) => embedded.remove_client(id).await,
+                Engine::Redis(redis) => redis.remove_client(id).await,
+            }
+        };
+        self.meter.time(Op::Admin, asked).await
     }
 
     /// All registered clients, by id. For operators: it may walk the whole key space.
     pub async fn clients(&self) -> Result<Vec<ClientRecord>, Fault> {
-        match &self.engine {
-            Engine::Embedded(embedded) => Ok(embedded.clients()),
-            Engine::Redis(redis) => redis.clients().await,
-        }
+        let asked = async {
+            match &self.engine {
+                Engine::Embedded(embedded) => Ok(embedded.clients()),
+                Engine::Redis(redis) => redis.clients().await,
+            }
+        };
+        self.meter.time(Op::Admin, asked).await
     }
 
     /// Seals registered clients anew that lie under an older key, and says how many: they never expire, so the older key could
@@ -373,9 +472,20 @@ impl Store {
 
     /// Whether it answers.
     pub async fn ping(&self) -> Result<(), Fault> {
+        let asked = async {
+            match &self.engine {
+                Engine::Embedded(_) => Ok(()),
+                Engine::Redis(redis) => redis.ping().await,
+            }
+        };
+        self.meter.time(Op::Ping, asked).await
+    }
+
+    /// What it is and what answers there, in words; a fault where nothing does or it cannot be used.
+    pub async fn reached(&self) -> Result<String, Fault> {
         match &self.engine {
-            Engine::Embedded(_) => Ok(()),
-            Engine::Redis(redis) => redis.ping().await,
+            Engine::Embedded(_) => Ok("embedded".to_owned()),
+            Engine::Redis(redis) => redis.reached().await,
         }
     }
 }

@@ -14,14 +14,16 @@ mod pool;
 mod reply_head;
 mod response_body;
 mod sending;
+mod switched;
 
 pub use interim::Interim;
 pub use response_body::ResponseBody;
+pub use switched::Switched;
 
 use connection::Look;
 use exchange::{Broken, Expected, exchange};
 use pool::Pool;
-use reply_head::ReplyHead;
+use reply_head::{Asked, ReplyHead};
 use response_body::Flow;
 use sending::Sending;
 
@@ -51,7 +53,7 @@ pub enum HostHeader {
 }
 
 /// `upstream`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// `url`
     pub address: Address,
@@ -86,6 +88,19 @@ pub enum Fault {
     Body(#[from] Unreadable),
 }
 
+/// How things stand with connections to the application, those of all workers together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Figures {
+    /// There are so many…
+    pub open: usize,
+    /// …of which so many wait for a request.
+    pub idle: usize,
+    /// Requests that wait for one.
+    pub waiting: usize,
+    /// `max_connections`
+    pub limit: usize,
+}
+
 /// A request ready to be sent.
 #[derive(Debug)]
 pub struct Outgoing {
@@ -93,6 +108,8 @@ pub struct Outgoing {
     pub head: Vec<u8>,
     /// Whether the method is HEAD: the reply has no body.
     pub is_head: bool,
+    /// Whether it asks for a WebSocket: the connection may switch to it.
+    pub upgrade: bool,
     /// Whether the method is one that may be repeated (RFC 9110, 9.2.2).
     pub idempotent: bool,
     /// The body.
@@ -121,14 +138,34 @@ impl Upstream {
         Self { pool: self.pool.attach() }
     }
 
+    /// The application under other settings. Connections are kept where they lead to the same one.
+    #[must_use]
+    pub fn renewed(&self, settings: &Settings) -> Self {
+        match self.pool.settings() == settings {
+            true => self.clone(),
+            false => Self { pool: self.pool.renewed(settings.clone()) },
+        }
+    }
+
+    /// Another worker's connections, under the settings of this one.
+    #[must_use]
+    pub fn renew(&self, other: &Self) -> Self {
+        Self { pool: other.pool.within(&self.pool) }
+    }
+
     /// Sends a request and waits for the response head; the response body streams from the connection. Hop-by-hop headers and
     /// framing of the response are taken off; 1xx go their own way, except 100, which nobody asked for, and 101, which is an error
-    /// until upgrades are asked for.
+    /// unless a WebSocket was asked for; then the body has the connection ([`ResponseBody::into_switched`]).
     ///
     /// A request is sent again, once, when a pooled connection turned out closed before any byte of a reply, its body can be sent
     /// again, and it may be repeated or nothing of it was taken.
     pub async fn send(&self, request: Outgoing) -> Result<http::Response<ResponseBody>, Fault> {
-        let Outgoing { head, is_head, idempotent, body, response_timeout, interim } = request;
+        let Outgoing { head, is_head, upgrade, idempotent, body, response_timeout, interim } = request;
+        let asked = match (is_head, upgrade) {
+            (true, _) => Asked::Head,
+            (false, true) => Asked::Upgrade,
+            (false, false) => Asked::Usual,
+        };
         let lease = self.pool.lease().await?;
         let patience = response_timeout.unwrap_or(self.pool.settings().response_timeout);
         let repeatable = idempotent && !matches!(body, body::Body::Streaming(_));
@@ -139,7 +176,7 @@ impl Upstream {
             None => Box::pin(lease.connect()).await?,
         };
         let reply = loop {
-            match exchange(&mut connection, &mut sending, Expected { is_head, patience, interim: &interim }).await {
+            match exchange(&mut connection, &mut sending, Expected { asked, patience, interim: &interim }).await {
                 Ok(reply) => break reply,
                 Err(Broken::Closed(_)) if connection.reused && (idempotent || !sending.taken()) && sending.rewind() => {
                     connection = Box::pin(lease.connect()).await?;
@@ -151,6 +188,11 @@ impl Upstream {
         let ReplyHead { response, framing, keep_alive } = reply;
         let flow = Flow { connection, sending, framing, keep_alive, lease };
         Ok(response.map(|()| ResponseBody::begin(flow)))
+    }
+
+    /// How things stand with its connections.
+    pub fn figures(&self) -> Figures {
+        self.pool.figures()
     }
 
     /// Whether a connection can be made.

@@ -14,14 +14,14 @@ use crate::clock::{Clock, Timestamp};
 use crate::credentials::Claims;
 use crate::ids::{ClientId, SessionId, UserId};
 use crate::policy::endpoint::Fold;
-use crate::policy::rule::Signatures;
+use crate::policy::rule::{Rule, Signatures};
 use crate::policy::{Decided, Requirement};
 use crate::request::Unreadable;
 use crate::request::body::Body;
 use crate::secret::Secret;
 use crate::store::counting::Tally;
 use crate::store::record::{Algorithm, ClientRecord};
-use crate::store::{Fault, Found, Live, Question, Records, Store};
+use crate::store::{Fault, Found, Live, Question, Records, Store, Told};
 
 pub mod client;
 pub mod client_token;
@@ -31,6 +31,7 @@ pub mod lockout;
 pub mod session;
 pub mod signature;
 mod unproved;
+mod upkeep;
 
 pub use client::{FileClient, KnownClient};
 pub use denial::{ClientFlaw, Denial, SessionFlaw};
@@ -38,6 +39,7 @@ pub use limits::Excess;
 pub use lockout::LoginTry;
 pub use session::{Extension, SessionSettings};
 pub use unproved::{WRONG_SIGNATURE, Withdrawn};
+pub use upkeep::Upkeep;
 
 use signature::{Attempt, Terms};
 use unproved::{Late, Unproved, Use};
@@ -77,6 +79,7 @@ pub struct Permit {
     client_secret: Option<Secret>,
     session: Option<Live>,
     late: Option<Late>,
+    told: Told,
 }
 
 impl Permit {
@@ -101,9 +104,19 @@ impl Permit {
         self.late.as_ref().and_then(|late| late.get())
     }
 
+    /// Waits until the store knows of the use, if it had to be told: no answer goes out before, so that a gate that dies right after
+    /// it takes no user's time away.
+    pub async fn told(&self) {
+        self.told.wait().await;
+    }
+
     /// What `mode: observe` forwards: a request that proved nothing.
     pub fn observed() -> Self {
-        Self { identity: Identity::default(), client_secret: None, session: None, late: None }
+        Self::of(Identity::default(), None, None)
+    }
+
+    const fn of(identity: Identity, client_secret: Option<Secret>, session: Option<Live>) -> Self {
+        Self { identity, client_secret, session, late: None, told: Told::at_once() }
     }
 }
 
@@ -187,6 +200,11 @@ impl Verifier {
         &self.session
     }
 
+    /// What keeps the permit's session alive on a connection that stays open; `None` where there is none, or its use does not count.
+    pub fn upkeep(&self, permit: &Permit, rule: &Rule) -> Option<Upkeep> {
+        permit.session().filter(|_| rule.extend).map(|live| Upkeep::of(live, self.session))
+    }
+
     /// Asks the store what the rule needs and judges: limits of the address, client, signature, session, limits of who they are. The
     /// session's expiry is pushed forward where that is due. A small body that was signed is asked for and gathered; a longer one
     /// gets its end checked.
@@ -205,10 +223,10 @@ impl Verifier {
             let late = unproved.check_at_end(body, store, clock, extension);
             return Ok(Permit { late: Some(late), ..permit });
         }
-        if let Some(extension) = extension {
-            Box::pin(extension.note(store)).await?;
+        match extension {
+            Some(extension) => Ok(Permit { told: Box::pin(extension.note(store)).await?, ..permit }),
+            None => Ok(permit),
         }
-        Ok(permit)
     }
 
     /// Client, signature and session.
@@ -235,23 +253,25 @@ impl Verifier {
         let claimed = claimed_client(case.claims).filter(|_| require.needs_client());
         let of_file = claimed.as_ref().is_some_and(|id| self.clients.contains_key(id));
         let prechecked = self.precheck(case);
-        if prechecked.is_ok() && require.needs_client() && !of_file {
+        let known = claimed.as_ref().filter(|_| !of_file && prechecked.is_ok()).map(|id| store.known_client(id));
+        if let Some(None) = known {
             let (records, locked) = self.ask(case, claimed.as_ref(), true, store).await?;
             let records = records?;
-            let caller = self.judge_caller(case, records.client.as_ref(), now)?;
+            let caller = self.judge_caller(case, records.client.as_deref(), now)?;
             return Ok((caller, records.session, locked));
         }
-        // A store that is away is no reason to say anything else of a client of the file that does not prove itself, or of a
+        // A store that is away is no reason to say anything else of a client that is known and does not prove itself, or of a
         // session that is not even claimed.
-        let mut caller = prechecked.and_then(|()| self.judge_caller(case, None, now));
+        let mut caller = prechecked.and_then(|()| self.judge_caller(case, known.flatten().flatten().as_deref(), now));
         // An unknown client is looked for in the store. So that nobody can tell the two by the time they take, a refused one is as
-        // well; whatever the store says of it changes nothing.
+        // well, unless that is known already; whatever the store says of it changes nothing.
         let refused = matches!(caller, Err(Denial::ClientRefused(_) | Denial::SignRefused(_)));
+        let looked_for = claimed.as_ref().filter(|id| refused && store.known_client(id).is_none());
         if caller.is_ok() && require.needs_user() {
             caller = session::claimed(&self.session, case.claims).and(caller);
         }
-        let hopeful = caller.is_ok() || refused;
-        let (records, locked) = self.ask(case, claimed.as_ref().filter(|_| refused), hopeful, store).await?;
+        let hopeful = caller.is_ok() || looked_for.is_some();
+        let (records, locked) = self.ask(case, looked_for, hopeful, store).await?;
         Ok((caller?, records?.session, locked))
     }
 
@@ -345,13 +365,13 @@ impl Verifier {
     ) -> Result<(Permit, Option<Extension>), Denial> {
         let mut identity = Identity { client, ..Identity::default() };
         if !case.decided.rule.require.needs_user() {
-            return Ok((Permit { identity, client_secret, session: None, late: None }, None));
+            return Ok((Permit::of(identity, client_secret, None), None));
         }
         let live = session::judge(&self.session, case, found, identity.client.as_ref(), now)?;
         identity.user = Some(live.record.user.clone());
         identity.session = Some(live.record.id.clone());
         let extension = if case.decided.rule.extend { self.session.extension(&live, now) } else { None };
-        Ok((Permit { identity, client_secret, session: Some(live), late: None }, extension))
+        Ok((Permit::of(identity, client_secret, Some(live)), extension))
     }
 }
 

@@ -97,7 +97,9 @@ fn wrong_usage_ends_with_2_and_says_so_on_stderr() {
 fn help_names_every_command() {
     let said = run(&["--help"]);
     assert_eq!(said.code, 0);
-    for name in ["serve", "check", "demo", "explain", "sign", "client", "session", "health", "schema", "completions"] {
+    for name in
+        ["serve", "check", "demo", "explain", "learn", "sign", "client", "session", "health", "schema", "completions"]
+    {
         assert!(said.out.contains(&format!("\n  {name} ")), "{name}: {}", said.out);
     }
 }

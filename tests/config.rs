@@ -250,22 +250,24 @@ fn sealed_tokens_need_logins_that_need_a_client() {
 #[test]
 fn a_protection_that_this_version_does_not_have_is_refused_and_never_ignored() {
     for (text, key) in [
-        ("session: {lost: {status: 302}}\n", "session.lost"),
-        ("websocket: [{path: /ws}]\n", "websocket"),
-        ("tls: {cert: a, key: b}\n", "tls"),
-        ("cors: {origins: [a]}\n", "cors"),
-        ("store: {when_down: {trust: 30s}}\n", "store.when_down"),
+        ("websocket: [{path: /ws, mode: bridge, require: public}]\n", "websocket[0].mode"),
         ("rules: [{path: /a, require: public, guest: true}]\n", "rules[0].guest"),
-        ("rules: [{path: /a, require: public, csrf: {form: t}}]\n", "rules[0].csrf"),
-        ("rules: [{path: /a, require: user, logout: {end: this, before: {get: /}}}]\n", "rules[0].logout.before"),
     ] {
         assert_fault(text, &format!("2: {key}"), "not available in this version");
     }
-    for url in ["rediss://h", "redis+sentinel://h/s/0", "redis+cluster://h"] {
-        assert_fault(&format!("store: {{url: \"{url}\"}}\n"), "2: store.url", "not available in this version");
-    }
     let login = "rules: [{path: /l, require: public, login: {success: {status: 200}, user_id: {from: \"json:/u\", get: /me}, before: {get: /}}}]\n";
     assert_eq!(faults(login).len(), 1);
+}
+
+#[test]
+fn what_is_wrong_with_tls_to_the_store_is_told() {
+    for (tls, url, place, part) in [
+        ("{name: h}", "redis://h", "2: store.tls", "store.url is none of them"),
+        ("{cert: a.pem}", "rediss://h", "2: store.tls", "needs cert and key"),
+        ("{ca: nowhere.pem}", "rediss://h", "2: store.tls", "No such file"),
+    ] {
+        assert_fault(&format!("store: {{url: \"{url}\", tls: {tls}}}\n"), place, part);
+    }
 }
 
 #[test]
@@ -498,6 +500,13 @@ fn doubtful_configurations_are_warned_of() {
         ("admin: {token: [0123456789abcdef, short]}\n", vec!["t.yaml:2: admin.token: is shorter than 16"]),
         ("store: {key: plain}\n", vec!["t.yaml:2: store.key: holds plain"]),
         (
+            "rules: [{endpoint: a/bc/d, require: client}]\nwebsocket:\n  - {path: \"/ws/**\", mode: tunnel, require: client, endpoint: ab/c/d}\n  - {path: /ws/a, mode: tunnel, require: public}\n",
+            vec![
+                "t.yaml:4: websocket[0].endpoint: shares its md5 api_token with a/bc/d (line 2)",
+                "t.yaml:5: websocket[1]: can never match: the route in line 4",
+            ],
+        ),
+        (
             "rules:\n  - {endpoint: a/bc/d, require: client}\n  - {endpoint: ab/c/d, require: user}\n  - {endpoint: abc//d, require: public}\n",
             vec!["t.yaml:4: rules[1].endpoint: shares its md5 api_token with a/bc/d (line 3)"],
         ),
@@ -520,6 +529,44 @@ fn doubtful_configurations_are_warned_of() {
             assert!(warning.starts_with(expected), "{warning}");
         }
     }
+}
+
+#[test]
+fn routes_for_websockets_are_rules_that_stand_before_all_others() {
+    use ticketgate::policy::channel::Mode;
+    let text = "websocket: [{path: /ws, mode: tunnel, require: user, endpoint: a/b/c, origins: [\"https://*.example\"], idle: 1m}]\n";
+    let policy = fine(&format!("{MINIMAL}{text}")).settings.gate.policy;
+    let rule = &policy.websockets[0];
+    assert_eq!((&*rule.name, rule.require.name()), ("/ws", "user"));
+    assert_eq!(rule.endpoint_is.as_ref().unwrap().to_string(), "a/b/c");
+    let channel = rule.websocket.as_ref().unwrap();
+    let Mode::Tunnel(tunnel) = &channel.mode;
+    assert_eq!((tunnel.idle.as_secs(), tunnel.max_age.as_secs()), (60, 86_400));
+    assert!(channel.allows(Some(b"https://a.example")) && !channel.allows(Some(b"https://a.evil")));
+    for (route, place, part) in [
+        ("mode: tunnel, require: public", "websocket[0].path", "is missing"),
+        ("path: ws, mode: tunnel, require: public", "websocket[0].path", "must begin with /"),
+        ("path: /ws, require: public", "websocket[0].mode", "is missing"),
+        ("path: /ws, mode: tunel, require: public", "websocket[0].mode", "did you mean `tunnel`"),
+        ("path: /ws, mode: tunnel", "websocket[0].require", "is missing"),
+        (
+            "path: /ws, mode: tunnel, require: client, endpoint: a/b",
+            "websocket[0].endpoint",
+            "module/controller/action",
+        ),
+        ("path: /ws, mode: tunnel, require: public, idle: 0s", "websocket[0].idle", "more than 0"),
+        ("path: /ws, mode: tunnel, require: public, max_age: 0s", "websocket[0].max_age", "more than 0"),
+        ("path: /ws, mode: tunnel, require: public, origins: [app.example]", "websocket[0].origins[0]", "an origin"),
+        (
+            "path: /ws, mode: tunnel, require: public, origins: [\"https://a/b\"]",
+            "websocket[0].origins[0]",
+            "an origin",
+        ),
+    ] {
+        assert_fault(&format!("websocket: [{{{route}}}]\n"), &format!("2: {place}"), part);
+    }
+    let without = "endpoint: []\nwebsocket: [{path: /ws, mode: tunnel, require: client}]\n";
+    assert_fault(without, "3: websocket[0].require", "whose token is made of an endpoint");
 }
 
 fn example() -> String {
@@ -593,6 +640,133 @@ fn signatures_that_nobody_could_make_are_refused() {
     ] {
         assert_fault(text, place, part);
     }
+}
+
+#[test]
+fn pages_of_other_origins_are_named_as_browsers_name_them() {
+    for (origin, part) in [
+        ("https://app.example.com/", "without a path"),
+        ("https://App.example.com", "lower case"),
+        ("app.example.com", "must be as https://app.example.com"),
+        ("https://*.example.com", "must be as"),
+        ("https://app.example.com:443", "usual port"),
+        ("\"null\"", "must be as"),
+    ] {
+        assert_fault(&format!("cors: {{origins: [{origin}]}}\n"), "2: cors.origins[0]", part);
+    }
+    assert_fault("cors: {origins: [\"https://a.example\", \"*\"]}\n", "2: cors.origins[1]", "stands alone");
+    assert_fault("cors: {headers: [x]}\n", "2: cors.origins", "is missing");
+    assert_fault("cors: {origins: [\"*\"], headers: [\"a b\"]}\n", "2: cors.headers[0]", "no name of a header");
+    let fine = fine(&format!("{MINIMAL}cors: {{origins: [\"http://localhost:3000\"], headers: [X-A]}}\n"));
+    let cors = fine.settings.gate.cors.unwrap();
+    assert!(cors.headers.iter().any(|header| header == "X-A") && cors.headers.iter().any(|header| header == "X-Sign"));
+    assert_eq!(cors.max_age.as_secs(), 600);
+}
+
+/// A certificate and key made by openssl, with these options, in that directory.
+fn certificate(directory: &Path, name: &str, options: &[&str]) -> String {
+    let (cert, key) = (directory.join(format!("{name}.pem")), directory.join(format!("{name}.key")));
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-nodes", "-subj", "/CN=gate.example", "-out"])
+        .arg(&cert)
+        .arg("-keyout")
+        .arg(&key)
+        .args(options)
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
+    format!("cert: \"{}\", key: \"{}\"", cert.display(), key.display())
+}
+
+const EC: [&str; 4] = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"];
+
+#[test]
+fn a_certificate_that_cannot_be_used_is_a_fault_with_its_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    certificate(here, "one", &[&EC[..], &["-days", "90"]].concat());
+    certificate(here, "two", &[&["-newkey", "rsa:2048"][..], &["-days", "90"]].concat());
+    fs::write(here.join("text.pem"), "-----BEGIN CERTIFICATE-----\nbm8=\n-----END CERTIFICATE-----\n").unwrap();
+    fs::write(here.join("cut.pem"), "-----BEGIN CERTIFICATE-----\nbm8=\n").unwrap();
+    fs::write(here.join("odd.key"), "-----BEGIN PRIVATE KEY-----\nbm8=\n-----END PRIVATE KEY-----\n").unwrap();
+    let sealed = fs::read_to_string(here.join("one.key")).unwrap().replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY");
+    fs::write(here.join("sealed.key"), sealed).unwrap();
+    let path = |name: &str| here.join(name).display().to_string();
+    for (cert, key, place, part) in [
+        ("one.pem", "two.key", "2: tls.key", "is not the key of the first certificate"),
+        ("gone.pem", "one.key", "2: tls.cert", "cannot be read: No such file"),
+        ("one.pem", "gone.key", "2: tls.key", "cannot be read: No such file"),
+        ("one.key", "one.key", "2: tls.cert", "holds no certificate"),
+        ("one.pem", "one.pem", "2: tls.key", "holds no private key"),
+        ("one.pem", "sealed.key", "2: tls.key", "holds no private key that is not encrypted"),
+        ("text.pem", "one.key", "2: tls.cert", "its first certificate cannot be read"),
+        ("cut.pem", "one.key", "2: tls.cert", "is not PEM"),
+        ("one.pem", "odd.key", "2: tls.key", "is no RSA, ECDSA or Ed25519 key"),
+    ] {
+        let text = format!("tls: {{cert: \"{}\", key: \"{}\"}}\n", path(cert), path(key));
+        let file = if place.ends_with("cert") { cert } else { key };
+        assert_fault(&text, place, part);
+        assert_fault(&text, place, &path(file));
+    }
+    assert_fault("tls: {key: a}\n", "2: tls.cert", "is missing");
+    assert_fault(&format!("tls: {{cert: \"{}\"}}\n", path("one.pem")), "2: tls.key", "is missing");
+}
+
+/// Signs that certificate anew, for other days.
+fn date_anew(directory: &Path, name: &str, from: &str, to: &str) {
+    let here = directory.display();
+    let ca = format!(
+        "[ca]\ndefault_ca = own\n[own]\nnew_certs_dir = {here}\ndatabase = {here}/{name}.txt\nrand_serial = yes\n\
+         default_md = sha256\npolicy = any\nx509_extensions = end\n[any]\ncommonName = supplied\n\
+         [end]\nbasicConstraints = CA:FALSE\n"
+    );
+    fs::write(directory.join("ca.cnf"), ca).unwrap();
+    fs::write(directory.join(format!("{name}.txt")), "").unwrap();
+    let (cert, key) = (format!("{name}.pem"), format!("{name}.key"));
+    for arguments in [
+        &["req", "-new", "-subj", "/CN=gate.example", "-key", &key, "-out", "new.csr"][..],
+        &[
+            "ca",
+            "-config",
+            "ca.cnf",
+            "-selfsign",
+            "-batch",
+            "-notext",
+            "-keyfile",
+            &key,
+            "-in",
+            "new.csr",
+            "-out",
+            &cert,
+            "-startdate",
+            from,
+            "-enddate",
+            to,
+        ],
+    ] {
+        let made = Command::new("openssl").args(arguments).current_dir(directory).output().unwrap();
+        assert!(made.status.success(), "{made:?}");
+    }
+}
+
+#[test]
+fn a_certificate_that_ends_or_has_ended_or_has_not_begun_is_doubtful() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let told = |name: &str, days: &str, dates: Option<(&str, &str)>| {
+        let tls = certificate(here, name, &[&EC[..], &["-days", days]].concat());
+        if let Some((from, to)) = dates {
+            date_anew(here, name, from, to);
+        }
+        let told = warnings(&format!("tls: {{{tls}}}\n"));
+        told.into_iter().filter(|warning| warning.contains("tls.cert")).collect::<String>()
+    };
+    assert_eq!(told("fine", "90", None), "");
+    assert!(told("soon", "5", None).contains("the certificate expires on 20"));
+    let over = told("over", "90", Some(("20200101000000Z", "20200301000000Z")));
+    assert!(over.contains("the certificate expired on 2020-03-01"), "{over}");
+    let early = told("early", "90", Some(("20490101000000Z", "20491231000000Z")));
+    assert!(early.contains("holds from 2049-01-01 on only"), "{early}");
 }
 
 /// Every key of the schema, as `Section.key` of the type it belongs to.

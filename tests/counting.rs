@@ -28,7 +28,7 @@ struct Bench {
 }
 
 fn settings(location: Location, timeout: Duration) -> Settings {
-    Settings { location, prefix: "t:".into(), keys: Vec::new(), timeout }
+    Settings { location, prefix: "t:".into(), keys: Vec::new(), timeout, tls: Default::default() }
 }
 
 impl Bench {

@@ -273,3 +273,34 @@ async fn a_file_store_in_use_is_told_in_one_line() {
     let second = Process::fails(&Gate::with(&yaml).upstream("http://127.0.0.1:1").text()).await;
     assert_told(&second, &["state.redb"]);
 }
+
+#[tokio::test]
+async fn two_hundred_requests_and_twenty_half_sent_uploads_are_finished() {
+    const PART: usize = 64 << 10;
+    let held = Held::start().await;
+    let gate = held.gate("").await;
+    let mut waiting = vec![];
+    for _ in 0..200 {
+        waiting.push(asked(&gate, GET).await);
+    }
+    let head = format!("POST /upload HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n", 2 * HALF);
+    let mut uploads = vec![];
+    for _ in 0..20 {
+        let mut upload = asked(&gate, head.as_bytes()).await;
+        upload.send(&vec![b'x'; PART]).await;
+        uploads.push(upload);
+    }
+    held.has(220).await;
+    gate.signal(Signal::TERM);
+    until_draining(&gate).await;
+    refuses_connections(&gate.address).await;
+    held.go.add_permits(220);
+    for upload in &mut uploads {
+        upload.send(&vec![b'x'; 2 * HALF - PART]).await;
+    }
+    for connection in waiting.iter_mut().chain(&mut uploads) {
+        let reply = connection.reply_to("GET").await.expect("a reply");
+        assert_eq!((reply.status, reply.text().as_str()), (200, "done"));
+    }
+    assert_eq!(gate.ended().await.code, Some(0));
+}

@@ -36,6 +36,9 @@ rules:
   - {endpoint: home, require: public}
   - {endpoint: user/*/peek, require: user_only}
   - {endpoint: user, require: user}
+websocket:
+  - {path: "/ws/**", mode: tunnel, require: user, endpoint: a/b/c}
+  - {path: /open, mode: tunnel, require: public, origins: ["https://app.example"]}
 "#;
 
 /// `METHOD TARGET <- FORM | HEADER | HEADER`; LONG stands for 300 characters.
@@ -97,6 +100,11 @@ const LINES: &[&str] = &[
     "GET /assets/a | Transfer-Encoding: chunked | Content-Length: 0",
     "GET /assets/a | Bad Name: x",
     "GET http://evil/assets/a",
+    "GET /ws/a",
+    "GET /ws/a | Connection: Upgrade | Upgrade: websocket | Sec-WebSocket-Version: 13 | Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+    "GET /ws/a?client_id=ios | Connection: Upgrade | Upgrade: websocket | Sec-WebSocket-Version: 13",
+    "GET /ws/user_id/5 | Connection: Upgrade | Upgrade: websocket | Sec-WebSocket-Version: 13",
+    "GET /open | Connection: Upgrade | Upgrade: websocket | Sec-WebSocket-Version: 13 | Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA== | Origin: https://evil.example",
     "POST /form <- LONG",
     "PUT /form <- LONG",
 ];

@@ -487,3 +487,18 @@ async fn where_nobody_fails_redis_is_asked_no_more_than_without_limits() {
     // One belongs to each look at the session, and the note of its use may ask once.
     assert!(calls("pttl") <= before.2 + 20 + 1 + most, "the alarm is looked at now and then alone");
 }
+
+#[tokio::test]
+async fn locks_and_rates_go_on_under_another_configuration() {
+    let limits = "limits: {per_ip: {rate: 6/h, burst: 4}, failed_tokens: {tries: 2, within: 1m, lock: 5m}}";
+    let mut case = Case::with(limits).await;
+    for _ in 0..2 {
+        let guess = case.gate.client("ios", "guess").get("news/list/index");
+        from("203.0.113.7", guess).await.assert_refused(401, "client_refused");
+    }
+    passes(|| from("203.0.113.8", case.gate.get("/assets/a.css"))).await;
+    let changed = setup(&format!("{limits}\ntimeouts: {{keep_alive: 5s}}"), &case.backend, "memory:");
+    case.gate.take_up(&changed).expect("no restart is needed");
+    told(&from("203.0.113.7", case.ios().get("news/list/index")).await, "locked");
+    told(&from("203.0.113.8", case.gate.get("/assets/a.css")).await, "limited");
+}

@@ -107,8 +107,13 @@ struct Watch {
 impl Watch {
     async fn over(redis: &RedisServer) -> Self {
         let location = Location::Redis(Secret::new(redis.url()));
-        let settings =
-            Settings { location, prefix: "ticketgate:".into(), keys: vec![], timeout: Duration::from_secs(5) };
+        let settings = Settings {
+            location,
+            prefix: "ticketgate:".into(),
+            keys: vec![],
+            timeout: Duration::from_secs(5),
+            tls: Default::default(),
+        };
         let store = Store::open(&settings, Clock::system()).await.unwrap();
         let (handed_out, ended) = (Arc::<Mutex<Vec<String>>>::default(), Arc::<AtomicBool>::default());
         let (tokens, end, mut connection) = (handed_out.clone(), ended.clone(), redis.connect());

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use support::apps::MVC;
 use support::backend::FakeBackend;
 use support::caller::Caller;
-use support::gate::Gate;
+use support::gate::{Gate, Setup};
 use support::http::Reply;
 use support::php::Php;
 use support::redis::RedisServer;
@@ -57,10 +57,14 @@ impl House {
 
     /// A gate with this `store.key`, `admin.token` and `secret` of the client ios.
     async fn gate_with(&self, key: &str, token: &str, secret: &str) -> Gate {
+        self.setup(key, token, secret).start().await
+    }
+
+    fn setup(&self, key: &str, token: &str, secret: &str) -> Setup {
         let store = format!("{{url: \"{}\", key: {key}, timeout: 5s}}", self.url);
         let yaml = MVC.replace("{url: \"memory:\"}", &store).replace("secret: s3cret", &format!("secret: {secret}"));
         let yaml = format!("{yaml}\nadmin: {{listen: \"127.0.0.1:0\", token: {token}}}\n");
-        Gate::with(&yaml).upstream(&self.application).clock(&self.clock).start().await
+        Gate::with(&yaml).upstream(&self.application).clock(&self.clock)
     }
 }
 
@@ -107,6 +111,74 @@ async fn a_new_store_key_logs_nobody_out_on_redis() {
 #[tokio::test]
 async fn a_new_store_key_logs_nobody_out_on_a_file() {
     walk(&House::on_a_file(), &[FIRST, &format!("[{SECOND}, {FIRST}]")]).await;
+}
+
+/// The same without a restart, in a gate that runs on; the last step stands by itself after one.
+async fn walk_running(house: &House, steps: &[&str]) {
+    let (first, rest) = steps.split_first().expect("a first step");
+    let mut gate = house.gate(first).await;
+    let secret = register(&gate, "web").await;
+    let mut callers = vec![gate.client("web", &secret).logged_in("lilei").await];
+    for step in rest {
+        gate.take_up(&house.setup(step, "operator", "s3cret")).expect("no restart is needed");
+        callers.push(gate.client("web", &secret).logged_in("lilei").await);
+        for caller in &callers {
+            assert_name(&caller.get("user/info/get").await);
+        }
+    }
+    until_renewed(house).await;
+    gate.stop().await;
+    let gate = house.gate(rest.last().expect("a last step")).await;
+    for caller in callers {
+        assert_name(&caller.at(&gate).get("user/info/get").await);
+    }
+}
+
+#[tokio::test]
+async fn a_new_store_key_needs_no_restart_and_logs_nobody_out() {
+    for house in [House::on_redis(), House::on_a_file()] {
+        let (both, swapped) = (format!("[{FIRST}, {SECOND}]"), format!("[{SECOND}, {FIRST}]"));
+        walk_running(&house, &[FIRST, &both, &swapped]).await;
+    }
+}
+
+#[tokio::test]
+async fn an_older_key_given_up_by_a_reload_leaves_a_file_that_opens() {
+    let house = House::on_a_file();
+    let mut gate = house.gate(FIRST).await;
+    let secret = register(&gate, "web").await;
+    for key in [format!("[{SECOND}, {FIRST}]"), SECOND.to_owned()] {
+        gate.take_up(&house.setup(&key, "operator", "s3cret")).expect("no restart is needed");
+    }
+    let new = gate.client("web", &secret).logged_in("lilei").await;
+    gate.stop().await;
+    let gate = house.gate(SECOND).await;
+    assert_name(&new.at(&gate).get("user/info/get").await);
+}
+
+#[tokio::test]
+async fn a_reload_that_would_end_every_session_is_refused() {
+    let house = House::on_a_file();
+    let mut gate = house.gate(FIRST).await;
+    for key in [SECOND, "~"] {
+        assert_eq!(gate.take_up(&house.setup(key, "operator", "s3cret")), Err(vec!["store.key"]), "{key}");
+    }
+    gate.client("ios", "s3cret").logged_in("lilei").await.get("user/info/get").await.assert_passed();
+}
+
+#[tokio::test]
+async fn secrets_of_clients_and_operators_are_replaced_without_a_restart() {
+    let house = House::on_redis();
+    let mut gate = house.gate(FIRST).await;
+    let old = gate.client("ios", "s3cret").logged_in("lilei").await;
+    let new = gate.client("ios", "fr3sh").with(old.session().clone());
+    for (tokens, secrets, old_passes) in [("[new, operator]", "[fr3sh, s3cret]", true), ("new", "fr3sh", false)] {
+        gate.take_up(&house.setup(FIRST, tokens, secrets)).expect("no restart is needed");
+        assert_secrets(&old, &new, old_passes).await;
+        for (token, status) in [("new", 200), ("operator", if old_passes { 200 } else { 401 })] {
+            assert_eq!(api(&gate, token, "GET", "/api/v1/clients", &Value::Null).await.status, status, "{token}");
+        }
+    }
 }
 
 #[tokio::test]

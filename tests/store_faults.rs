@@ -27,7 +27,7 @@ const HEALING: Duration = Duration::from_secs(10);
 const IDLE: Duration = Duration::from_secs(7200);
 
 fn settings(location: Location) -> Settings {
-    Settings { location, prefix: "ticketgate:".into(), keys: Vec::new(), timeout: TIMEOUT }
+    Settings { location, prefix: "ticketgate:".into(), keys: Vec::new(), timeout: TIMEOUT, tls: Default::default() }
 }
 
 async fn open(url: &str) -> Store {
@@ -412,7 +412,7 @@ async fn a_redis_that_wants_a_password_is_a_fault() {
 
 #[tokio::test]
 async fn urls_that_cannot_be_used_are_refused_without_being_repeated() {
-    for url in ["http://u:hunter2@h/", "redis://u:hunter2@h:99999", "redis+cluster://u:hunter2@h", "hunter2"] {
+    for url in ["http://u:hunter2@h/", "redis://u:hunter2@h:99999", "redis+cluster://u:hunter2@h/1", "hunter2"] {
         let opened = Store::open(&settings(Location::Redis(Secret::new(url))), Clock::system()).await;
         assert!(!opened.unwrap_err().to_string().contains("hunter2"));
     }

@@ -109,6 +109,8 @@ fn rule() -> Rule {
         require: Requirement::Client,
         login: None,
         logout: None,
+        logout_before: None,
+        csrf: None,
         extend: true,
         signatures: Arc::new(Signatures { of_rule: Some(Signing::Always), ..Signatures::default() }),
         endpoint_is: None,
@@ -116,6 +118,7 @@ fn rule() -> Rule {
         limit: None,
         max_body: None,
         response_timeout: None,
+        websocket: None,
     }
 }
 
@@ -158,7 +161,13 @@ impl Bench {
     async fn new() -> Self {
         let clock = Clock::system();
         let timeout = Duration::from_secs(5);
-        let settings = store::Settings { location: Location::Memory, prefix: "t:".to_owned(), keys: vec![], timeout };
+        let settings = store::Settings {
+            location: Location::Memory,
+            prefix: "t:".to_owned(),
+            keys: vec![],
+            timeout,
+            tls: Default::default(),
+        };
         let store = Store::open(&settings, clock.clone()).await.expect("a store in memory");
         assert!(store.add_client(&stored_client("stored")).await.expect("a store"), "a new client");
         Self { verifier: Verifier::new(&self::settings()), store, clock, rule: rule() }
@@ -166,7 +175,7 @@ impl Bench {
 
     /// Judges a request of that kind, which is refused as it should be.
     fn judge(&self, kind: &Kind, timestamp: &str) {
-        let decided = Decided { rule: &self.rule, endpoint: Some(endpoint()) };
+        let decided = Decided { rule: &self.rule, number: 0, endpoint: Some(endpoint()) };
         let claims = Claims {
             client_id: Some(kind.client.as_bytes()),
             api_token: Some(kind.api_token.as_bytes()),

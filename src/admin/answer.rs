@@ -16,8 +16,14 @@ pub(crate) type Response = http::Response<Full<Bytes>>;
 
 /// JSON with that status.
 pub(super) fn json(status: StatusCode, body: &Value) -> Response {
-    let mut response = Response::new(Full::new(Bytes::from(format!("{body}\n"))));
+    let mut response = of_json(format!("{body}\n"));
     *response.status_mut() = status;
+    response
+}
+
+/// A text that is JSON, with 200.
+pub(super) fn of_json(text: impl Into<Bytes>) -> Response {
+    let mut response = Response::new(Full::new(text.into()));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -52,12 +58,13 @@ pub(super) fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(field: D) ->
 pub(super) struct Problem {
     status: StatusCode,
     what: String,
+    faults: Vec<String>,
     header: Option<(HeaderName, HeaderValue)>,
 }
 
 impl Problem {
     fn new(status: StatusCode, what: impl Into<String>) -> Self {
-        Self { status, what: what.into(), header: None }
+        Self { status, what: what.into(), faults: Vec::new(), header: None }
     }
 
     fn with(mut self, name: HeaderName, value: &'static str) -> Self {
@@ -88,7 +95,9 @@ impl Problem {
 
     /// 404, for a path that means nothing.
     pub(super) fn no_such_path() -> Self {
-        Self::not_found("there is nothing here; try /healthz, /readyz, /api/v1/clients, /api/v1/users/{id}/sessions")
+        Self::not_found(
+            "there is nothing here; try /healthz, /readyz, /metrics, /api/v1/clients, /api/v1/users/{id}/sessions, /api/v1/reload",
+        )
     }
 
     /// 405
@@ -111,6 +120,12 @@ impl Problem {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {limit} bytes"))
     }
 
+    /// 422, with everything that is wrong with a configuration.
+    pub(super) fn not_taken_up(faults: &[String]) -> Self {
+        let what = "the configuration was not taken up; the one in force stays, whole";
+        Self { faults: faults.to_owned(), ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, what) }
+    }
+
     /// 503: undecided, worth another try.
     pub(super) fn unavailable(what: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, what).with(RETRY_AFTER, "1")
@@ -118,7 +133,11 @@ impl Problem {
 
     /// As sent.
     pub(super) fn into_response(self) -> Response {
-        let mut response = json(self.status, &json!({"error": self.what}));
+        let mut body = json!({"error": self.what});
+        if !self.faults.is_empty() {
+            body["faults"] = json!(self.faults);
+        }
+        let mut response = json(self.status, &body);
         if let Some((name, value)) = self.header {
             response.headers_mut().insert(name, value);
         }

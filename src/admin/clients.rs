@@ -1,5 +1,7 @@
 //! `/api/v1/clients`: registered programs. Those of the configuration file are shown and cannot be changed here.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::StatusCode;
 use serde::Deserialize;
@@ -50,7 +52,7 @@ pub(super) async fn show(parts: &Parts, id: &str) -> Result<Response, Problem> {
 pub(super) async fn newest_secret(parts: &Parts, id: &ClientId) -> Result<Option<Secret>, Problem> {
     let secrets = match in_file(parts, id) {
         Some(client) => Some(client.secrets.clone()),
-        None => stored(parts, id).await?.map(|client| client.secrets),
+        None => stored(parts, id).await?.map(|client| client.secrets.clone()),
     };
     let now = parts.clock.now();
     Ok(secrets.and_then(|secrets| secrets.into_iter().find(|live| live.counts(now))).map(|live| live.secret))
@@ -180,7 +182,7 @@ fn rotate_secrets(secrets: &mut Vec<LiveSecret>, new: &str, now: Timestamp, unti
     }
 }
 
-async fn stored(parts: &Parts, id: &ClientId) -> Result<Option<ClientRecord>, Problem> {
+async fn stored(parts: &Parts, id: &ClientId) -> Result<Option<Arc<ClientRecord>>, Problem> {
     let question = Question { client: Some(id), session: &[] };
     Ok(parts.store.ask(question).await?.client)
 }

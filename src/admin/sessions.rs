@@ -9,11 +9,12 @@ use serde_json::{Value, json};
 
 use crate::admin::answer::{self, Problem, Response};
 use crate::admin::{Parts, clients};
-use crate::ids::{ClientId, UserId};
+use crate::ids::{ClientId, SessionId, UserId};
 use crate::login::issue::{self, NewSession, NotIssued};
 use crate::request::MAX_USER_AGENT;
 use crate::secret::Secret;
 use crate::store::{Ending, Live};
+use crate::telemetry::Ended;
 use crate::verify::SessionSettings;
 
 /// A user's living sessions, oldest first.
@@ -49,6 +50,7 @@ pub(super) async fn issue(parts: &Parts, user: &str, body: &Bytes) -> Result<Res
     };
     let issued = issue::issue(&parts.store, &parts.clock, &parts.session, new).await?;
     tracing::info!(user_id = %user, session = %issued.session, "session issued by an operator");
+    tell_ended(parts, "newer_login", (&user, None), issued.displaced);
     let token =
         std::str::from_utf8(issued.token.expose()).map_err(|_| Problem::unavailable("the token is not text"))?;
     let body = json!({
@@ -93,6 +95,7 @@ pub(super) async fn end_all(parts: &Parts, user: &str) -> Result<Response, Probl
     let user = user_id(user)?;
     let ended = parts.store.end_user(&user, None, Ending::Admin).await?;
     tracing::info!(user_id = %user, ended, "sessions ended by an operator");
+    tell_ended(parts, "admin", (&user, None), ended);
     Ok(answer::ok(&json!({"ended": ended})))
 }
 
@@ -106,7 +109,15 @@ pub(super) async fn end(parts: &Parts, user: &str, session: &str) -> Result<Resp
         return Err(unknown());
     }
     tracing::info!(user_id = %user, session, "session ended by an operator");
+    tell_ended(parts, "admin", (&user, Some(&found.record.id)), 1);
     Ok(answer::ok(&json!({"ended": 1})))
+}
+
+fn tell_ended(parts: &Parts, why: &'static str, (user, session): (&UserId, Option<&SessionId>), count: usize) {
+    if count > 0 {
+        let ended = Ended { why, user: user.clone(), session: session.cloned(), count };
+        parts.telemetry.events().ended(parts.clock.now(), &ended);
+    }
 }
 
 fn user_id(text: &str) -> Result<UserId, Problem> {

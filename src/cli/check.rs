@@ -15,22 +15,23 @@ use crate::upstream::Upstream;
 /// Checks a file, and with `connect` also whether store and upstream answer. Faults go to stderr, one in each line, and make
 /// the exit code 1; with `json` everything goes to stdout as one list.
 pub fn run(path: &Path, connect: bool, json: bool) -> Result<(), Failure> {
-    let (faults, loaded) = match config::load(path, &Overrides::default()) {
-        Err(faults) => (faults, None),
-        Ok(loaded) => {
-            let faults = if connect { unreachable(path, &loaded.settings)? } else { Vec::new() };
-            (faults, Some(loaded))
+    let (faults, loaded, reached) = match config::load(path, &Overrides::default()) {
+        Err(faults) => (faults, None, None),
+        Ok(loaded) if connect => {
+            let (faults, reached) = connected(path, &loaded.settings)?;
+            (faults, Some(loaded), reached)
         }
+        Ok(loaded) => (Vec::new(), Some(loaded), None),
     };
     if json {
         print_json(&faults, loaded.as_ref())?;
     } else {
-        print_text(path, &faults, loaded.as_ref())?;
+        print_text(path, &faults, loaded.as_ref(), reached)?;
     }
     if faults.is_empty() { Ok(()) } else { Err(Failure::Said) }
 }
 
-fn print_text(path: &Path, faults: &[Remark], loaded: Option<&Loaded>) -> io::Result<()> {
+fn print_text(path: &Path, faults: &[Remark], loaded: Option<&Loaded>, reached: Option<String>) -> io::Result<()> {
     let mut errors = io::stderr().lock();
     for fault in faults {
         writeln!(errors, "{fault}")?;
@@ -39,6 +40,9 @@ fn print_text(path: &Path, faults: &[Remark], loaded: Option<&Loaded>) -> io::Re
     let mut out = io::stdout().lock();
     writeln!(out, "{}: fine", path.display())?;
     writeln!(out, "  {}", counts(loaded))?;
+    if let Some(store) = reached {
+        writeln!(out, "  store: {store}")?;
+    }
     if let Some(preset) = &loaded.preset {
         writeln!(out, "framework: {} stands for, where the file says nothing else:", preset.name)?;
         for line in preset.text.lines() {
@@ -85,21 +89,24 @@ fn entry(remark: &Remark, level: &str) -> Value {
     })
 }
 
-/// Which of store and upstream do not answer.
-fn unreachable(path: &Path, settings: &Settings) -> anyhow::Result<Vec<Remark>> {
+/// Which of store and upstream do not answer, and what answered as the store.
+fn connected(path: &Path, settings: &Settings) -> anyhow::Result<(Vec<Remark>, Option<String>)> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("no runtime for --connect could be started")?;
     let (store, upstream) = runtime.block_on(async {
         let store = match Store::open(&settings.store, Clock::system()).await {
-            Ok(store) => store.ping().await,
+            Ok(store) => store.reached().await,
             Err(fault) => Err(fault),
         };
         (store, Upstream::new(settings.gate.upstream.clone()).ping().await)
     });
     let remark = |key: &str, what: String| Remark { file: path.to_owned(), line: 0, key: key.to_owned(), what };
-    let store = store.err().map(|fault| remark("store.url", fault.to_string()));
     let upstream = upstream.err().map(|fault| remark("upstream.url", fault.to_string()));
-    Ok(store.into_iter().chain(upstream).collect())
+    let (fault, reached) = match store {
+        Ok(reached) => (None, Some(reached)),
+        Err(fault) => (Some(remark("store.url", fault.to_string())), None),
+    };
+    Ok((fault.into_iter().chain(upstream).collect(), reached))
 }

@@ -1,4 +1,4 @@
-//! `ticketgate serve`: loads, starts, waits for the signal to end.
+//! `ticketgate serve`: loads, starts, takes up changed configurations, waits for the signal to end.
 
 use std::path::PathBuf;
 
@@ -7,9 +7,13 @@ use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::app::{self, Manner};
-use crate::cli::{Failure, load};
-use crate::config::{Loaded, Overrides, Settings};
+use crate::cli::{Failure, said};
+use crate::config::{self, Loaded, Overrides, Reading};
 use crate::telemetry;
+
+mod reloading;
+
+use reloading::{Reloader, Source};
 
 /// Arguments of `serve`.
 #[derive(Args, Debug)]
@@ -31,55 +35,64 @@ pub struct ServeArgs {
 /// Serves until told to end.
 pub fn run(args: ServeArgs) -> Result<(), Failure> {
     let overrides = Overrides { listen: args.listen, upstream: args.upstream, store: args.store };
-    let Loaded { settings, warnings, .. } = load(&args.config, &overrides)?;
-    for warning in warnings {
+    let Reading { result, files } = config::read(&args.config, &overrides);
+    let loaded = result.map_err(said)?;
+    for warning in &loaded.warnings {
         eprintln!("{warning} (warning)");
     }
-    telemetry::init(&settings.log);
+    let level = telemetry::init(&loaded.settings.log);
+    telemetry::panics::watch();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let ended = runtime.block_on(serve(settings));
+    let source = Source { path: args.config, overrides, files, level };
+    let ended = runtime.block_on(serve(loaded, source));
     // What a second signal cut off is not waited for.
     runtime.shutdown_background();
     Ok(ended?)
 }
 
-async fn serve(settings: Settings) -> anyhow::Result<()> {
-    let manner = Manner::of(&settings);
+async fn serve(loaded: Loaded, source: Source) -> anyhow::Result<()> {
+    let manner = Manner::of(&loaded.settings);
+    let clock = manner.clock.clone();
     let mut signals = Signals::catch().context("signals cannot be caught")?;
-    let running = app::start(settings, manner).await?;
+    let mut running = app::start(loaded.settings, manner).await?;
     eprintln!("ticketgate listening on {}, admin on {}", running.addresses.join(" and "), running.admin);
-    signals.end().await;
+    let mut reloader = Reloader::new(source, loaded.outline, clock);
+    tokio::select! {
+        () = signals.end.recv() => {}
+        never = reloader.reload_when_asked(&mut running, &mut signals.hangup) => match never {},
+    }
     tracing::info!("ending: what is under way may finish; a second signal ends at once");
     tokio::select! {
         () = running.drain() => tracing::info!("ended"),
-        () = signals.end() => tracing::warn!("ended at once, by a second signal"),
+        () = signals.end.recv() => tracing::warn!("ended at once, by a second signal"),
     }
     Ok(())
 }
 
+/// Signals that are caught.
 struct Signals {
+    end: End,
+    hangup: Signal,
+}
+
+/// Those that end the gate.
+struct End {
     terminate: Signal,
     interrupt: Signal,
-    hangup: Signal,
 }
 
 impl Signals {
     fn catch() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
+        let end = End { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? };
+        Ok(Self { end, hangup: signal(SignalKind::hangup())? })
     }
+}
 
-    /// Waits for a signal to end.
-    async fn end(&mut self) {
-        loop {
-            tokio::select! {
-                _ = self.terminate.recv() => return,
-                _ = self.interrupt.recv() => return,
-                _ = self.hangup.recv() => tracing::warn!("SIGHUP is ignored: restart to take up a new configuration"),
-            }
+impl End {
+    async fn recv(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
         }
     }
 }

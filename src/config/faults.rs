@@ -10,6 +10,7 @@ use crate::config::yaml::{Node, Problem, Value, child, element};
 /// Faults and warnings so far.
 pub(crate) struct Faults {
     file: PathBuf,
+    named: Vec<PathBuf>,
     places: Places,
     faults: Vec<Remark>,
     warnings: Vec<Remark>,
@@ -18,8 +19,13 @@ pub(crate) struct Faults {
 impl Faults {
     /// With what reading the file found.
     pub(crate) fn new(file: &Path, root: &Node, problems: Vec<Problem>) -> Self {
-        let mut faults =
-            Self { file: file.to_owned(), places: Places::of(root), faults: Vec::new(), warnings: Vec::new() };
+        let mut faults = Self {
+            file: file.to_owned(),
+            named: Vec::new(),
+            places: Places::of(root),
+            faults: Vec::new(),
+            warnings: Vec::new(),
+        };
         faults.faults = problems
             .into_iter()
             .map(|problem| Remark { file: file.to_owned(), line: problem.line, key: problem.key, what: problem.what })
@@ -27,9 +33,17 @@ impl Faults {
         faults
     }
 
-    /// The directory that relative paths in the file start from.
-    pub(crate) fn directory(&self) -> &Path {
-        self.file.parent().unwrap_or(Path::new(""))
+    /// Where a file stands that this one names: relative paths start from its own directory. What the file holds belongs to the
+    /// configuration.
+    pub(crate) fn named(&mut self, path: &str) -> PathBuf {
+        let whole = self.file.parent().unwrap_or(Path::new("")).join(path);
+        self.named.push(whole.clone());
+        whole
+    }
+
+    /// Every file that was named.
+    pub(crate) fn take_named(&mut self) -> Vec<PathBuf> {
+        std::mem::take(&mut self.named)
     }
 
     /// Something is wrong at that key.

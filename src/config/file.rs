@@ -6,18 +6,20 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::values::{OneOrMany, SecretText, Size, Span, Unbuilt};
+use crate::config::values::{OneOrMany, SecretText, Size, Span};
 
 pub(crate) mod bounds;
 pub(crate) mod counts;
 pub(crate) mod routing;
 pub(crate) mod rule;
 pub(crate) mod sections;
+pub(crate) mod websocket;
 
 use bounds::{Limits, Signature, Signing, Timeouts};
 use routing::{Elsewhere, EndpointParts, Fold, Framework, Leniency, Names, Place, Source};
 use rule::{Requirement, Rule};
-use sections::{Admin, Forward, Log, Reject, Session, Store, Time, Upstream};
+use sections::{Admin, Cors, Forward, Log, Reject, Session, Store, Time, Tls, Upstream};
+use websocket::Websocket;
 
 /// The configuration of Ticketgate.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -73,16 +75,16 @@ pub(crate) struct File {
     pub(crate) drain_delay: Span,
     /// Networks (CIDR) whose word on X-Forwarded-* counts.
     pub(crate) trusted_proxies: Vec<String>,
-    /// Cross-origin preflights. Not available in this version.
-    pub(crate) cors: Option<Unbuilt>,
+    /// Pages of other origins that may call.
+    pub(crate) cors: Option<Cors>,
     /// How refusals look.
     pub(crate) reject: Reject,
     /// What the application is told.
     pub(crate) forward: Forward,
-    /// WebSocket routes. Not available in this version.
-    pub(crate) websocket: Vec<Unbuilt>,
-    /// HTTPS. Not available in this version.
-    pub(crate) tls: Option<Unbuilt>,
+    /// Routes for WebSockets.
+    pub(crate) websocket: Vec<Websocket>,
+    /// HTTPS, with HTTP/2, on every TCP address of `listen`.
+    pub(crate) tls: Option<Tls>,
     /// The admin listener.
     pub(crate) admin: Admin,
     /// Logs.

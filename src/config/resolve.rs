@@ -9,15 +9,19 @@ use crate::config::Settings;
 use crate::config::faults::Faults;
 use crate::config::file::{self, File};
 use crate::config::resolve::rules::Context;
+use crate::config::shown;
 use crate::config::values::Span;
 use crate::policy::{self, Policy};
 use crate::request::address::TrustedProxies;
 use crate::request::body;
 use crate::request::target::Lenient;
+use crate::websocket::open::Open;
 use crate::{admin, gate, server, telemetry, verify};
 
 mod address;
+mod before;
 mod clients;
+mod cors;
 mod endpoint;
 mod limits;
 mod login;
@@ -28,23 +32,28 @@ mod secrets;
 mod session;
 mod signature;
 mod store;
+mod tls;
 mod unbuilt;
 mod upstream;
+mod websocket;
 
 /// Everything, or nothing where a fault was told.
 pub(crate) fn settings(file: &File, faults: &mut Faults) -> Option<Settings> {
     unbuilt::tell(file, faults);
     let server = server(file, faults);
     let store = store::settings(&file.store, faults);
+    let held = store::held(&file.store, faults);
     let admin = admin(file, faults);
     let gate = gate(file, faults);
     Some(Settings {
         gate: gate?,
         server: server?,
         store: store?,
+        held: held?,
         admin: admin?,
         log: log(&file.log),
         drain_delay: file.drain_delay.0,
+        shown: shown::of(file),
     })
 }
 
@@ -53,6 +62,7 @@ fn gate(file: &File, faults: &mut Faults) -> Option<gate::Settings> {
     let signatures = signature::settings(&file.signature, faults);
     let context = Context::of(file, signatures.unwrap_or_default());
     let rules = rules::all(&file.rules, &context, faults);
+    let websockets = websocket::all(&file.websocket, &context, faults);
     let default = rules::default(file.default, &context, faults);
     let credentials = reserved::credentials(file, faults);
     let reserved = reserved::names(file, faults);
@@ -62,18 +72,22 @@ fn gate(file: &File, faults: &mut Faults) -> Option<gate::Settings> {
     let upstream = upstream::settings(&file.upstream, faults);
     let forward = upstream::headers(&file.forward, upstream.as_ref(), reserved.as_ref(), faults);
     let reply = reply::settings(&file.reject, faults);
+    let cors = cors::settings(file, faults);
     Some(gate::Settings {
         mode: match file.mode {
             file::Mode::Enforce => gate::Mode::Enforce,
             file::Mode::Observe => gate::Mode::Observe,
         },
         reading: gate::Reading { lenient: lenient(file), reserved: reserved?, trusted: trusted?, limits: limits? },
-        policy: Policy { reader: reader?, rules: rules?, default: default? },
+        lost: login::any_of(&file.session.lost.0, "session.lost", faults)?,
+        policy: Policy { reader: reader?, rules: rules?, websockets: websockets?, default: default? },
         credentials: credentials?,
         verify: verify?,
         upstream: upstream?,
         forward: forward?,
         reply: reply?,
+        cors: cors?,
+        websockets: Open::default(),
         access_log: file.log.access,
     })
 }
@@ -86,6 +100,7 @@ fn server(file: &File, faults: &mut Faults) -> Option<server::Settings> {
     let header_timeout = lasting(faults, "timeouts.header", timeouts.header);
     let keep_alive = lasting(faults, "timeouts.keep_alive", timeouts.keep_alive);
     let write = lasting(faults, "timeouts.write", timeouts.write);
+    let tls = tls::keys(file.tls.as_ref(), faults);
     Some(server::Settings {
         listen: listen?,
         methods: rules::methods(&file.rules),
@@ -95,6 +110,7 @@ fn server(file: &File, faults: &mut Faults) -> Option<server::Settings> {
         keep_alive: keep_alive?,
         write: write?,
         drain: timeouts.drain.0,
+        tls: tls?,
     })
 }
 
@@ -168,7 +184,7 @@ fn log(log: &file::sections::Log) -> telemetry::Settings {
         Level::Debug => "debug",
         Level::Trace => "trace",
     };
-    telemetry::Settings { json: log.format == Format::Json, level: level.to_owned(), access: log.access }
+    telemetry::Settings { json: log.format == Format::Json, level: level.to_owned(), access: log.access, traces: None }
 }
 
 fn requirement(written: file::rule::Requirement) -> policy::Requirement {

@@ -2,6 +2,7 @@
 
 use crate::config::faults::Faults;
 use crate::config::file::rule::{Requirement, Rule};
+use crate::config::file::websocket::Websocket;
 use crate::config::file::{File, Mode};
 use crate::config::values::{SecretText, TextOr};
 
@@ -26,7 +27,8 @@ pub(crate) fn about(file: &File, faults: &mut Faults) {
     }
     admin_token(file, faults);
     unreachable_rules(&file.rules, !file.fold.is_empty(), faults);
-    equal_tokens(&file.rules, faults);
+    unreachable_websockets(&file.websocket, faults);
+    equal_tokens(file, faults);
     nameless_logins(file, faults);
 }
 
@@ -64,6 +66,22 @@ fn unreachable_rules(rules: &[Rule], fold_case: bool, faults: &mut Faults) {
             faults.warn(
                 &format!("rules[{index}]"),
                 format!("can never match: the rule in line {line} matches all of it before"),
+            );
+        }
+    }
+}
+
+fn unreachable_websockets(routes: &[Websocket], faults: &mut Faults) {
+    for (index, route) in routes.iter().enumerate() {
+        let covers = |earlier: &Websocket| match (&earlier.path, &route.path) {
+            (Some(wide), Some(narrow)) => path_covers(wide, narrow),
+            _ => false,
+        };
+        if let Some(earlier) = routes.iter().take(index).position(covers) {
+            let line = faults.line(&format!("websocket[{earlier}]"));
+            faults.warn(
+                &format!("websocket[{index}]"),
+                format!("can never match: the route in line {line} matches all of it before"),
             );
         }
     }
@@ -153,32 +171,41 @@ fn wildcard(pattern: &str, text: &str) -> bool {
 }
 
 /// Endpoints that share an api_token, because nothing stands between their parts in what md5 is taken over.
-fn equal_tokens(rules: &[Rule], faults: &mut Faults) {
-    let mut seen: Vec<(String, String, usize)> = Vec::new();
-    for (index, rule) in rules.iter().enumerate() {
-        let Some(endpoint) = whole_endpoint(rule) else { continue };
+fn equal_tokens(file: &File, faults: &mut Faults) {
+    let rules = file.rules.iter().enumerate();
+    let rules = rules.map(|(index, rule)| (format!("rules[{index}]"), named_endpoint(rule), rule.require));
+    let routes = file.websocket.iter().enumerate();
+    let routes = routes.map(|(index, route)| (format!("websocket[{index}]"), route.endpoint.as_deref(), route.require));
+    let mut seen: Vec<(String, String, String)> = Vec::new();
+    for (key, endpoint, require) in rules.chain(routes) {
+        let Some(endpoint) = whole_endpoint(endpoint, require) else { continue };
         let joined = endpoint.replace('/', "");
         let other = seen.iter().find(|(earlier, text, _)| *text == joined && *earlier != endpoint);
         if let Some((other, _, at)) = other {
-            let line = faults.line(&format!("rules[{at}].endpoint"));
+            let line = faults.line(&format!("{at}.endpoint"));
             faults.warn(
-                &format!("rules[{index}].endpoint"),
+                &format!("{key}.endpoint"),
                 format!("shares its md5 api_token with {other} (line {line}): their parts put together are equal"),
             );
         }
-        seen.push((endpoint, joined, index));
+        seen.push((endpoint, joined, key));
+    }
+}
+
+fn named_endpoint(rule: &Rule) -> Option<&str> {
+    match &rule.endpoint {
+        Some(TextOr::Text(text)) => Some(text),
+        Some(TextOr::Map(map)) => map.is.as_deref(),
+        None => None,
     }
 }
 
 /// The one endpoint that a rule is about, where it is about one that wants a client.
-fn whole_endpoint(rule: &Rule) -> Option<String> {
-    let text = match &rule.endpoint {
-        Some(TextOr::Text(text)) => text,
-        Some(TextOr::Map(map)) => map.is.as_ref()?,
-        None => return None,
-    };
-    let wants_client = matches!(rule.require, Some(Requirement::Client | Requirement::User));
-    (wants_client && text.split('/').count() == 3 && !text.contains('*')).then(|| text.to_ascii_lowercase())
+fn whole_endpoint(endpoint: Option<&str>, require: Option<Requirement>) -> Option<String> {
+    let wants_client = matches!(require, Some(Requirement::Client | Requirement::User));
+    endpoint
+        .filter(|text| wants_client && text.split('/').count() == 3 && !text.contains('*'))
+        .map(str::to_ascii_lowercase)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use crate::credentials::Claims;
-use crate::gate::{Settings, read};
+use crate::gate::{Settings, read, upgrade};
 use crate::policy::{Decided, Requirement};
 use crate::reply::Refusal;
 use crate::request::address::Peer;
@@ -134,6 +134,7 @@ impl Settings {
         let decided = self.decide(inbound);
         body.limit_to(self.max_body(decided.as_ref().ok().map(|decided| decided.rule)))?;
         let decided = decided?;
+        upgrade::check(inbound, decided.rule)?;
         if let (Some(bytes), Some(scan)) = (body.gathered(), self.scan(inbound, decided.rule)) {
             read::check_multipart(bytes, scan)?;
         }

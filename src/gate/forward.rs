@@ -1,19 +1,23 @@
 //! The last steps: the request goes to the application, and what comes back is watched where the rule or the session says so.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use http::Response;
+use http::{HeaderMap, HeaderName, Response};
 
-use crate::clock::Timestamp;
 use crate::credentials::Claims;
 use crate::gate::note::Note;
-use crate::gate::{Gate, Mode, is_public, location, replies};
+use crate::gate::{Gate, Mode, is_public, location, replies, upgrade};
+use crate::login::prepare::{self, Errand, Prepared};
 use crate::login::{self, Attempt, Desk, Pages, Watched, jar, judged};
+use crate::policy::before::Before;
+use crate::policy::csrf;
 use crate::policy::login_rule::LoginRule;
 use crate::policy::rule::{Logout, Rule};
 use crate::reply::{Body, Reason, Refusal};
+use crate::request::php::url_decode;
 use crate::request::{Inbound, Unreadable, body};
 use crate::store::{Ending, Fault, Live};
+use crate::telemetry::Login;
 use crate::upstream::headers::{self, Context};
 use crate::upstream::{self, Outgoing, ResponseBody};
 use crate::verify::{LoginTry, Permit, Withdrawn};
@@ -35,6 +39,26 @@ struct Load<'a> {
     drop_authorization: bool,
     plain_reply: bool,
     rule: Option<&'a Rule>,
+    /// What goes in place of the caller's own request.
+    prepared: Option<&'a Prepared>,
+    /// The key, where it asks for a WebSocket and may.
+    websocket: Option<&'a [u8]>,
+}
+
+impl<'a> Load<'a> {
+    /// What a page carries that the gate asks for: plain, and nothing of the caller's own credentials.
+    fn page(passage: &Passage<'a>) -> Self {
+        Self {
+            permit: passage.permit,
+            claims: passage.claims,
+            cookies: None,
+            drop_authorization: true,
+            plain_reply: true,
+            rule: Some(passage.rule),
+            prepared: None,
+            websocket: None,
+        }
+    }
 }
 
 impl Gate {
@@ -50,16 +74,26 @@ impl Gate {
             None => None,
         };
         let held = self.holds(passage);
+        let prepared = match page_before(passage) {
+            Some(before) => Some(Box::pin(self.prepare(before, passage, note)).await?),
+            None => self.with_csrf(passage),
+        };
         let load = Load {
             permit: passage.permit,
             claims: passage.claims,
-            cookies: if held { Some(self.held_cookies(passage)) } else { None },
+            cookies: match &prepared {
+                Some(prepared) => Some(prepared.cookies(self.clock.now())),
+                None if held => Some(self.held_cookies(passage)),
+                None => None,
+            },
             // Without a session it may be the application's own, as on public pages.
             drop_authorization: (passage.claims.by_authorization && self.settings.forward.hide_credentials)
                 || passage.permit.session().is_some()
                 || login.is_some(),
-            plain_reply: login.is_some(),
+            plain_reply: login.is_some() || self.looks_at_bodies(passage),
             rule: Some(passage.rule),
+            prepared: prepared.as_ref(),
+            websocket: upgrade::key(passage.inbound, Some(passage.rule)),
         };
         let response = self.send(passage.inbound, body, &load, note).await?;
         let mut response = match login {
@@ -67,17 +101,22 @@ impl Gate {
             None => response,
         };
         if let Some(live) = passage.permit.session() {
-            let now = self.clock.now();
-            let changes = jar::changes(response.headers(), &passage.inbound.target.raw_path, now);
-            if !changes.is_empty() {
-                Box::pin(self.take_up_cookies(live, &changes, now)).await?;
+            if self.may_be_lost(passage) {
+                response = Box::pin(self.unless_lost(passage, live, response, note)).await?;
+            }
+            let before = prepared.iter().flat_map(|prepared| &prepared.replies).map(|(path, headers)| (path, headers));
+            for (path, headers) in before.chain([(&passage.inbound.target.raw_path, response.headers())]) {
+                let changes = self.jar_changes(path, headers);
+                if !changes.is_empty() {
+                    Box::pin(self.take_up_cookies(live, &changes, note)).await?;
+                }
             }
         }
         if held {
             response.headers_mut().remove(http::header::SET_COOKIE);
         }
         if let Some(logout) = passage.rule.logout {
-            Box::pin(self.log_out(passage, logout, response.status().as_u16())).await?;
+            Box::pin(self.log_out(passage, logout, response.status().as_u16(), note)).await?;
         }
         Ok(self.finish(passage.inbound, response.map(Body::Upstream), note))
     }
@@ -97,6 +136,8 @@ impl Gate {
             drop_authorization: false,
             plain_reply: false,
             rule: None,
+            prepared: None,
+            websocket: upgrade::key(inbound, self.settings.policy.websocket(inbound).map(|(_, rule)| rule)),
         };
         let response = self.send(inbound, body, &load, note).await?;
         Ok(self.finish(inbound, response.map(Body::Upstream), note))
@@ -109,20 +150,31 @@ impl Gate {
         load: &Load<'_>,
         note: &mut Note,
     ) -> Result<Response<ResponseBody>, Refusal> {
-        let traceparent = replies::traceparent(inbound.head.header("traceparent"));
+        let traceparent = note.traceparent();
         let context = self.context(load, note, &traceparent);
-        let method = inbound.head.method();
+        let forward = &self.settings.forward;
+        let (method, head, body) = match load.prepared {
+            Some(prepared) => {
+                let form = prepared.form.clone().map_or(body::Body::Empty, body::Body::Gathered);
+                (prepared.method.as_str(), prepared.head(inbound, &context, forward), form)
+            }
+            None => {
+                let body = headers::body(body, inbound.head.header("Content-Type"), forward);
+                (inbound.head.method(), headers::head(inbound, &context, forward), body)
+            }
+        };
         let outgoing = Outgoing {
-            head: headers::head(inbound, &context, &self.settings.forward),
+            head,
             is_head: method == "HEAD",
+            upgrade: load.websocket.is_some(),
             idempotent: matches!(method, "GET" | "HEAD" | "PUT" | "DELETE" | "OPTIONS"),
-            body: headers::body(body, inbound.head.header("Content-Type"), &self.settings.forward),
+            body,
             response_timeout: load.rule.and_then(|rule| rule.response_timeout),
             interim: note.interim.clone(),
         };
         let started = Instant::now();
         let response = self.upstream.send(outgoing).await;
-        note.upstream = Some(started.elapsed());
+        note.asked_upstream(started);
         match (load.permit.withdrawn(), response) {
             (None, response) => Ok(response?),
             (Some(withdrawn), response) => {
@@ -162,6 +214,7 @@ impl Gate {
             drop_authorization: load.drop_authorization,
             plain_reply: load.plain_reply,
             traceparent,
+            websocket: load.websocket,
         }
     }
 
@@ -183,6 +236,47 @@ impl Gate {
             }
             _ => Vec::new(),
         }
+    }
+
+    /// Fetches the page with which a login or logout begins.
+    async fn prepare(&self, before: &Before, passage: &Passage<'_>, note: &Note) -> Result<Prepared, Refusal> {
+        let traceparent = note.traceparent();
+        let load = Load::page(passage);
+        let jar = passage.permit.session().filter(|_| passage.rule.login.is_none());
+        let errand = Errand {
+            pages: self.pages(passage, self.context(&load, note, &traceparent)),
+            inbound: passage.inbound,
+            jar: jar.map(|live| live.record.jar.clone()).unwrap_or_default(),
+            now: self.clock.now(),
+            patience: self.patience(passage),
+        };
+        Ok(prepare::prepare(before, errand).await?)
+    }
+
+    /// A user's POST with the application's token, where it has left that out.
+    fn with_csrf(&self, passage: &Passage<'_>) -> Option<Prepared> {
+        let (csrf, live, inbound) = (passage.rule.csrf.as_ref()?, passage.permit.session()?, passage.inbound);
+        let missing = inbound.form.get(csrf.field.as_bytes()).is_none();
+        if inbound.head.method() != "POST" || !missing || !prepare::takes_fields(inbound) {
+            return None;
+        }
+        let jar = &live.record.jar;
+        let value = match &csrf.from {
+            csrf::Origin::Header(name) => jar::kept_header(jar, name.as_str())?,
+            // As PHP reads it: the field must come to the same.
+            csrf::Origin::Cookie(name) => url_decode(&jar::value_of(jar, name, self.clock.now())?).to_vec(),
+        };
+        Some(prepare::with_field(inbound, &self.settings.forward, (&csrf.field, &value), jar))
+    }
+
+    fn pages<'a>(&'a self, passage: &Passage<'a>, context: Context<'a>) -> Pages<'a> {
+        let (upstream, settings) = (&self.upstream, &self.settings.forward);
+        Pages { upstream, settings, context, response_timeout: passage.rule.response_timeout }
+    }
+
+    /// How long an answer that is read may take to come whole.
+    pub(super) fn patience(&self, passage: &Passage<'_>) -> Duration {
+        passage.rule.response_timeout.unwrap_or(self.settings.upstream.response_timeout)
     }
 
     /// Lets the login try, unless it is locked.
@@ -211,27 +305,22 @@ impl Gate {
         response: Response<ResponseBody>,
         note: &mut Note,
     ) -> Result<Response<Body>, Refusal> {
-        let traceparent = replies::traceparent(passage.inbound.head.header("traceparent"));
-        let pages = Pages {
-            upstream: &self.upstream,
-            settings: &self.settings.forward,
-            context: self.context(load, note, &traceparent),
-            response_timeout: passage.rule.response_timeout,
-        };
+        let traceparent = note.traceparent();
         let attempt = Attempt {
-            pages,
+            pages: self.pages(passage, self.context(load, note, &traceparent)),
             rule,
             inbound: passage.inbound,
             client: passage.permit.identity().client.as_ref(),
             client_secret: passage.permit.client_secret(),
             claims: passage.claims,
             data_key: &self.settings.reply.keys.data,
+            prepared: load.prepared,
         };
         let desk = Desk {
             store: &self.store,
             clock: &self.clock,
             sessions: self.verifier.session_settings(),
-            patience: passage.rule.response_timeout.unwrap_or(self.settings.upstream.response_timeout),
+            patience: self.patience(passage),
         };
         let watched = login::watch(&desk, &attempt, response).await?;
         match (begun, &watched) {
@@ -239,29 +328,42 @@ impl Gate {
             (Some(begun), _) => begun.succeeded().await,
             (None, _) => {}
         }
+        if matches!(watched, Watched::Failed(_)) {
+            note.login = Some(Login::Failed);
+        }
         match watched {
             Watched::Failed(_) if rule.failed_envelope => {
                 Err(Refusal::new(Reason::LoginFailed, "the application refused the login"))
             }
             Watched::Failed(response) => Ok(self.finish(passage.inbound, response.map(Body::own), note)),
-            Watched::Merged(user, session, response) => {
-                note.logged_in(user, session);
+            Watched::Merged(new, response) => {
+                note.logged_in(new);
                 Ok(self.finish(passage.inbound, response.map(Body::own), note))
             }
-            Watched::Envelope(user, session, data) => {
-                note.logged_in(user, session);
+            Watched::Envelope(new, data) => {
+                note.logged_in(new);
                 let message = self.settings.reply.logged_in(note.asked().accept_language);
                 Ok(self.envelope(message, data, note.asked()))
             }
         }
     }
 
+    /// What a reply changes in a session's jar.
+    fn jar_changes(&self, path: &str, headers: &HeaderMap) -> Vec<jar::Change> {
+        let mut changes = jar::changes(headers, path, self.clock.now());
+        let kept = |name: &HeaderName| headers.get(name).map(|value| jar::keep_header(name.as_str(), value.as_bytes()));
+        changes.extend(self.kept_headers.iter().filter_map(kept));
+        changes
+    }
+
     /// Takes the application's cookies up into the session, where it holds them. An identity never changes under a token: cookies
     /// that name another user end it.
-    async fn take_up_cookies(&self, live: &Live, changes: &[jar::Change], now: Timestamp) -> Result<(), Refusal> {
+    async fn take_up_cookies(&self, live: &Live, changes: &[jar::Change], note: &mut Note) -> Result<(), Refusal> {
+        let now = self.clock.now();
         let other = |source| judged::other_user(source, live, changes, now);
         if let Some(other) = self.cookie_users.iter().find_map(other) {
-            self.store.end(live.hash, Ending::Logout).await?;
+            let ended = self.store.end(live.hash, Ending::Logout).await?;
+            note.ended("session_lost", &live.record.user, Some(&live.record.id), usize::from(ended));
             let detail = format!("a cookie of the application names another user: {other}");
             return Err(Refusal::new(Reason::SessionLost, detail));
         }
@@ -276,15 +378,20 @@ impl Gate {
     }
 
     /// The application has answered: `this` ends whatever it said, the others only where it did not fail.
-    async fn log_out(&self, passage: &Passage<'_>, logout: Logout, status: u16) -> Result<(), Fault> {
+    async fn log_out(&self, passage: &Passage<'_>, logout: Logout, status: u16, note: &mut Note) -> Result<(), Fault> {
         let Some(live) = passage.permit.session() else { return Ok(()) };
         let user = &live.record.user;
+        let count = match logout {
+            Logout::This => usize::from(self.store.end(live.hash, Ending::Logout).await?),
+            Logout::All | Logout::Others if status >= 400 => 0,
+            Logout::All => self.store.end_user(user, None, Ending::Logout).await?,
+            Logout::Others => self.store.end_user(user, Some(live.hash), Ending::Logout).await?,
+        };
         match logout {
-            Logout::This => self.store.end(live.hash, Ending::Logout).await.map(|_| ()),
-            Logout::All | Logout::Others if status >= 400 => Ok(()),
-            Logout::All => self.store.end_user(user, None, Ending::Logout).await.map(|_| ()),
-            Logout::Others => self.store.end_user(user, Some(live.hash), Ending::Logout).await.map(|_| ()),
+            Logout::This => note.ended("logout", user, Some(&live.record.id), count),
+            Logout::All | Logout::Others => note.ended("logout", user, None, count),
         }
+        Ok(())
     }
 
     /// What every answer of the application gets on its way out.
@@ -293,4 +400,10 @@ impl Gate {
         replies::put_request_id(response.headers_mut(), &note.request_id);
         response
     }
+}
+
+/// What is fetched before a login or logout, where the rule names something.
+fn page_before<'a>(passage: &Passage<'a>) -> Option<&'a Before> {
+    let of_login = passage.rule.login.as_ref().and_then(|login| login.before.as_ref());
+    of_login.or(passage.rule.logout_before.as_deref())
 }

@@ -1,21 +1,23 @@
 //! What is noted of a request on its way, for its outcome.
 
 use std::net::IpAddr;
-use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
 use crate::clock::Timestamp;
+use crate::gate::cors::Asking;
 use crate::gate::{Arrived, redact};
 use crate::ids::{RequestId, SessionId, UserId};
+use crate::login::NewLogin;
 use crate::reply::{Asked, Refusal};
 use crate::request::address::Origin;
 use crate::request::head::{Head, Line};
 use crate::request::reserved::Reserved;
-use crate::telemetry::{Outcome, Verdict};
+use crate::telemetry::{Ended, Login, Outcome, Recorder, RuleLabel, Trace, Verdict};
 use crate::upstream::Interim;
 use crate::verify::Identity;
+use crate::websocket::takeover::Switch;
 
 /// Filled in as the walk goes.
 #[derive(Debug)]
@@ -26,11 +28,24 @@ pub(super) struct Note {
     line: Option<Line>,
     accept_language: Option<Bytes>,
     is_head: bool,
+    /// The page of another origin that asks, where it may.
+    pub(super) asking: Option<Asking>,
+    /// The headers that its preflight asks for, if it is one.
+    pub(super) preflight: Option<Vec<u8>>,
     /// Where interim replies go, about which nobody decides anything.
     pub(super) interim: Interim,
-    pub(super) rule: Option<Arc<str>>,
+    /// Where it is left who goes on with the connection.
+    pub(super) switch: Switch,
+    pub(super) rule: Option<RuleLabel>,
+    /// Whether that rule is one for WebSockets.
+    pub(super) websocket: bool,
+    pub(super) login: Option<Login>,
+    pub(super) ended: Vec<Ended>,
     pub(super) identity: Identity,
     pub(super) upstream: Option<Duration>,
+    upstream_after: Option<Duration>,
+    trace: Option<Trace>,
+    started: Instant,
     verdict: Verdict,
     refusal: Option<Refusal>,
 }
@@ -44,10 +59,19 @@ impl Note {
             line: None,
             accept_language: None,
             is_head: false,
+            asking: None,
+            preflight: None,
             interim: arrived.interim.clone(),
+            switch: arrived.switch.clone(),
             rule: None,
+            login: None,
+            ended: Vec::new(),
+            websocket: false,
             identity: Identity::default(),
             upstream: None,
+            upstream_after: None,
+            trace: None,
+            started: Instant::now(),
             verdict: Verdict::Forwarded,
             refusal: None,
         }
@@ -61,15 +85,40 @@ impl Note {
         self.is_head = head.method() == "HEAD";
     }
 
+    /// Where it stands in its trace.
+    pub(super) fn traced(&mut self, trace: Trace) {
+        self.trace = Some(trace);
+    }
+
+    /// What the application is told of the trace.
+    pub(super) fn traceparent(&self) -> String {
+        self.trace.unwrap_or_else(|| Trace::of(None, None)).traceparent()
+    }
+
+    /// The application was asked, and answered or failed.
+    pub(super) fn asked_upstream(&mut self, asked: Instant) {
+        self.upstream = Some(asked.elapsed());
+        self.upstream_after = Some(asked.saturating_duration_since(self.started));
+    }
+
     /// It made a session.
-    pub(super) fn logged_in(&mut self, user: UserId, session: SessionId) {
+    pub(super) fn logged_in(&mut self, NewLogin { user, session, displaced }: NewLogin) {
+        self.ended("newer_login", &user, None, displaced);
         self.identity.user = Some(user);
         self.identity.session = Some(session);
+        self.login = Some(Login::Succeeded);
+    }
+
+    /// It ended that session, or so many of that user's.
+    pub(super) fn ended(&mut self, why: &'static str, user: &UserId, session: Option<&SessionId>, count: usize) {
+        if count > 0 {
+            self.ended.push(Ended { why, user: user.clone(), session: session.cloned(), count });
+        }
     }
 
     /// It was refused, or our side failed.
     pub(super) fn refused(&mut self, refusal: Refusal) {
-        self.verdict = if refusal.reason.is_fault() { Verdict::Failed } else { Verdict::Refused };
+        self.verdict = Verdict::of(refusal.reason);
         self.refusal = Some(refusal);
     }
 
@@ -89,10 +138,15 @@ impl Note {
         }
     }
 
+    /// Whether anybody will want to see its method and target.
+    pub(super) fn is_shown(&self, recorder: &Recorder) -> bool {
+        recorder.shows_target(self.verdict, self.trace)
+    }
+
     /// The finished outcome. What is `reserved` is blotted out of the target; `None` where nobody wants to see method and target.
     pub(super) fn outcome(self, status: u16, duration: Duration, reserved: Option<&Reserved>) -> Outcome {
         let line = self.line.as_ref().zip(reserved);
-        let reason = self.refusal.as_ref().map(|refusal| refusal.reason.name());
+        let reason = self.refusal.as_ref().map(|refusal| refusal.reason);
         Outcome {
             at: self.at,
             request_id: self.request_id,
@@ -107,8 +161,12 @@ impl Note {
             client: self.identity.client,
             user: self.identity.user,
             session: self.identity.session,
+            login: self.login,
+            ended: self.ended,
             duration,
             upstream: self.upstream,
+            upstream_after: self.upstream_after,
+            trace: self.trace,
         }
     }
 }

@@ -17,6 +17,8 @@ impl Gate {
         let reading = &self.settings.reading;
         let origin = reading.trusted.origin(&head, arrived.peer);
         note.saw(&head, &origin);
+        note.traced(self.recorder.trace(head.header("traceparent")));
+        note.asking = self.settings.cors.as_ref().and_then(|cors| cors.asking(&head));
         let mut inbound = unread(head, origin, reading.lenient)?;
         if inbound.head.framing() == Framing::Empty {
             return Ok(inbound);

@@ -107,6 +107,27 @@ fn default_path(request_path: &str) -> &str {
     }
 }
 
+/// Where headers of replies are kept that are no cookies: a path that no request has.
+const HEADERS: &str = "\0";
+
+/// Keeps a header of a reply beside the cookies.
+pub fn keep_header(name: &str, value: &[u8]) -> Change {
+    let cookie = HeldCookie { name: name.to_owned(), value: text_of(value), path: HEADERS.to_owned(), expires: None };
+    Change { cookie, deleted: false }
+}
+
+/// A header that was kept.
+pub fn kept_header(jar: &[HeldCookie], name: &str) -> Option<Vec<u8>> {
+    let found = jar.iter().find(|held| held.path == HEADERS && held.name == name)?;
+    Some(bytes_of(&found.value))
+}
+
+/// The cookies that changes delete, as if they had been held.
+pub fn deleted(changes: &[Change]) -> Vec<HeldCookie> {
+    let deleted = changes.iter().filter(|change| change.deleted);
+    deleted.map(|change| HeldCookie { value: "?".to_owned(), expires: None, ..change.cookie.clone() }).collect()
+}
+
 /// Lays changes over a jar, from which cookies that have lapsed go; says whether anything is different now.
 pub fn apply(jar: &mut Vec<HeldCookie>, changes: &[Change], now: Timestamp) -> bool {
     let before = jar.clone();
@@ -142,8 +163,15 @@ pub fn alive(held: &HeldCookie, now: Timestamp) -> bool {
 
 /// The values of living cookies of such a name.
 pub fn named<'a>(jar: &'a [HeldCookie], glob: &'a Glob, now: Timestamp) -> impl Iterator<Item = Vec<u8>> + 'a {
-    let living = jar.iter().filter(move |held| !held.value.is_empty() && alive(held, now));
+    let cookies = jar.iter().filter(|held| held.path != HEADERS);
+    let living = cookies.filter(move |held| !held.value.is_empty() && alive(held, now));
     living.filter(|held| glob.matches_text(&bytes_of(&held.name))).map(|held| bytes_of(&held.value))
+}
+
+/// The value of the first living cookie of exactly that name.
+pub fn value_of(jar: &[HeldCookie], name: &str, now: Timestamp) -> Option<Vec<u8>> {
+    let found = jar.iter().find(|held| held.path != HEADERS && held.name == name && alive(held, now))?;
+    Some(bytes_of(&found.value))
 }
 
 /// RFC 6265, 5.1.4.

@@ -35,13 +35,28 @@ pub struct Judged<'a> {
     text: Text<'a>,
     jar: &'a [HeldCookie],
     now: Timestamp,
+    /// The path that was asked.
+    path: &'a str,
+    /// The cookies before, where a condition is about those that are gone.
+    before: Option<&'a [HeldCookie]>,
 }
 
 impl<'a> Judged<'a> {
     /// What came of a request, with the cookies that stand after it.
     pub fn new(inbound: &'a Inbound, answer: &'a Answer, jar: &'a [HeldCookie], now: Timestamp) -> Self {
         let content_type = answer.head.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
-        Self { inbound, answer, text: Text::of(&answer.body, content_type), jar, now }
+        let path = &inbound.target.raw_path;
+        Self { inbound, answer, text: Text::of(&answer.body, content_type), jar, now, path, before: None }
+    }
+
+    /// The same, where another path than the caller's was asked.
+    pub fn at(self, path: &'a str) -> Self {
+        Self { path, ..self }
+    }
+
+    /// The same, where conditions on cookies ask for those of `before` that are gone.
+    pub fn since(self, before: &'a [HeldCookie]) -> Self {
+        Self { before: Some(before), ..self }
     }
 
     /// The body as text.
@@ -58,7 +73,7 @@ impl<'a> Judged<'a> {
         let Conditions { status, json, cookie, location, body, not } = conditions;
         (status.is_empty() || status.contains(&self.answer.head.status.as_u16()))
             && json.iter().all(|(pointer, wanted)| self.value(pointer).and_then(json::scalar).as_ref() == Some(wanted))
-            && cookie.as_ref().is_none_or(|glob| self.cookie(glob).is_some())
+            && cookie.as_ref().is_none_or(|glob| self.cookie_stands(glob))
             && location.as_ref().is_none_or(|glob| self.leads_to(glob))
             && body.as_ref().is_none_or(|regex| self.shows(regex))
             && !self.succeeded(not)
@@ -73,6 +88,15 @@ impl<'a> Judged<'a> {
         regex.is_match(self.text().as_bytes()) || regex.is_match(&self.answer.body)
     }
 
+    /// Whether such a cookie is there, or gone where that is asked.
+    fn cookie_stands(&self, glob: &Glob) -> bool {
+        let is_there = self.cookie(glob).is_some();
+        match self.before {
+            None => is_there,
+            Some(before) => !is_there && jar::named(before, glob, self.now).next().is_some(),
+        }
+    }
+
     fn cookie(&self, glob: &Glob) -> Option<Vec<u8>> {
         jar::named(self.jar, glob, self.now).next()
     }
@@ -81,7 +105,7 @@ impl<'a> Judged<'a> {
     fn leads_to(&self, glob: &Glob) -> bool {
         let Some(location) = self.answer.head.headers.get(LOCATION) else { return false };
         let written = location::without_fragment(location.as_bytes());
-        let resolved = location::path_and_query(written, &self.inbound.target.raw_path);
+        let resolved = location::path_and_query(written, self.path);
         glob.matches_text(&resolved) || location::is_relative(written) && glob.matches_text(written)
     }
 

@@ -10,6 +10,12 @@ pub(super) fn is_relative(location: &[u8]) -> bool {
     !location.starts_with(b"/") && after_scheme(location).is_none()
 }
 
+/// Whose it is, where it says that.
+pub(super) fn authority(location: &[u8]) -> Option<&[u8]> {
+    let rest = after_scheme(location).unwrap_or(location).strip_prefix(b"//")?;
+    rest.get(..end_of(rest, b"/?"))
+}
+
 /// Path and query of a Location without fragment.
 pub(super) fn path_and_query(location: &[u8], request_path: &str) -> Vec<u8> {
     let hierarchy = after_scheme(location).unwrap_or(location);

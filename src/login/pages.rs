@@ -2,15 +2,21 @@
 
 use std::time::Duration;
 
+use bytes::{Bytes, BytesMut};
 use http::Response;
+use http_body_util::BodyExt;
 
 use crate::clock::Timestamp;
 use crate::login::jar;
+use crate::login::judged::Answer;
 use crate::request::Inbound;
 use crate::request::body::Body;
 use crate::store::HeldCookie;
 use crate::upstream::headers::{self, Context};
 use crate::upstream::{Fault, Interim, Outgoing, ResponseBody, Upstream};
+
+/// Longest answer that is read, in bytes.
+const MAX_REPLY: usize = 1024 * 1024;
 
 /// How pages are asked for.
 #[derive(Debug)]
@@ -38,6 +44,7 @@ impl Pages<'_> {
         let context = Context { cookies: Some(&cookies), ..self.context.clone() };
         let outgoing = Outgoing {
             head: headers::page(target, inbound, &context, self.settings),
+            upgrade: false,
             is_head: false,
             idempotent: true,
             body: Body::Empty,
@@ -51,4 +58,24 @@ impl Pages<'_> {
 /// The path of a target.
 pub(super) fn path_of(target: &str) -> &str {
     target.split_once('?').map_or(target, |(path, _)| path)
+}
+
+/// An answer of the application, whole.
+pub(super) async fn read(response: Response<ResponseBody>, patience: Duration) -> Result<Answer, Fault> {
+    let (head, body) = response.into_parts();
+    let body = tokio::time::timeout(patience, gather(body)).await.map_err(|_| Fault::TimedOut)??;
+    Ok(Answer { head, body })
+}
+
+async fn gather(mut body: ResponseBody) -> Result<Bytes, Fault> {
+    let mut whole = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        if let Ok(data) = frame?.into_data() {
+            whole.extend_from_slice(&data);
+        }
+        if whole.len() > MAX_REPLY {
+            return Err(Fault::Failed("its answer to a login is longer than 1 MiB".to_owned()));
+        }
+    }
+    Ok(whole.freeze())
 }

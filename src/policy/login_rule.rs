@@ -2,6 +2,7 @@
 
 use regex::bytes::Regex;
 
+use crate::policy::before::Before;
 use crate::policy::pattern::Glob;
 
 /// A rule's `login`.
@@ -25,6 +26,8 @@ pub struct LoginRule {
     pub hold_cookies: bool,
     /// The application's own credential fields.
     pub fields: Vec<String>,
+    /// The page that is fetched first.
+    pub before: Option<Before>,
 }
 
 /// All that are given must hold.

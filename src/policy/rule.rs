@@ -4,6 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::policy::Requirement;
+use crate::policy::before::Before;
+use crate::policy::channel::Channel;
+use crate::policy::csrf::Csrf;
 use crate::policy::endpoint::Endpoint;
 use crate::policy::login_rule::LoginRule;
 use crate::policy::pattern::{EndpointPattern, Glob};
@@ -24,6 +27,10 @@ pub struct Rule {
     pub login: Option<Arc<LoginRule>>,
     /// The sessions it ends.
     pub logout: Option<Logout>,
+    /// The page with which the logout begins.
+    pub logout_before: Option<Arc<Before>>,
+    /// The field that a user's POST gets where it leaves it out.
+    pub csrf: Option<Csrf>,
     /// Whether an accepted request pushes the session's expiry forward.
     pub extend: bool,
     /// How often it may be used.
@@ -38,6 +45,8 @@ pub struct Rule {
     pub max_body: Option<u64>,
     /// `response_timeout`.
     pub response_timeout: Option<Duration>,
+    /// How the connection goes on, where it is one for WebSockets.
+    pub websocket: Option<Arc<Channel>>,
 }
 
 /// A rule's own `limit`: counted for each user, else for each client, else for each address.

@@ -51,6 +51,8 @@ pub enum Reason {
     UpstreamFailed,
     /// The application was too slow.
     UpstreamTimeout,
+    /// The gate itself failed: an error in its program.
+    InternalError,
 }
 
 /// One row of the table of reasons.
@@ -68,7 +70,7 @@ const fn row(reason: Reason, name: &'static str, status: u16, english: &'static 
 
 /// In the order of the enum, so that a reason is its own index.
 #[rustfmt::skip]
-const TABLE: [Row; 24] = [
+const TABLE: [Row; Reason::COUNT] = [
     row(Reason::Malformed, "malformed", 400, "bad request", "请求格式错误"),
     row(Reason::Ambiguous, "ambiguous", 400, "ambiguous request", "请求参数有歧义"),
     row(Reason::TooLarge, "too_large", 413, "request too large", "请求内容过大"),
@@ -93,9 +95,13 @@ const TABLE: [Row; 24] = [
     row(Reason::StoreDown, "store_down", 503, "service unavailable, try again later", "服务暂不可用，请稍后再试"),
     row(Reason::UpstreamFailed, "upstream_failed", 502, "application unavailable", "应用服务不可用"),
     row(Reason::UpstreamTimeout, "upstream_timeout", 504, "application timed out", "应用服务超时"),
+    row(Reason::InternalError, "internal_error", 500, "internal error", "网关内部错误"),
 ];
 
 impl Reason {
+    /// How many there are.
+    pub const COUNT: usize = Self::InternalError as usize + 1;
+
     fn row(self) -> &'static Row {
         // The table has a row for every reason, in order (see the test), so the fallback is never taken.
         TABLE.get(self as usize).unwrap_or(&TABLE[0])
@@ -133,7 +139,8 @@ impl Reason {
 
     /// Whether it is our side that failed.
     pub const fn is_fault(self) -> bool {
-        matches!(self, Self::Overloaded | Self::StoreDown | Self::UpstreamFailed | Self::UpstreamTimeout)
+        use Reason::{InternalError, Overloaded, StoreDown, UpstreamFailed, UpstreamTimeout};
+        matches!(self, Overloaded | StoreDown | UpstreamFailed | UpstreamTimeout | InternalError)
     }
 }
 
@@ -147,7 +154,6 @@ mod tests {
             assert_eq!(row.reason as usize, index);
             assert_eq!(Reason::from_name(row.reason.name()), Some(row.reason));
         }
-        assert_eq!(Reason::UpstreamTimeout as usize + 1, TABLE.len());
         assert_eq!(Reason::from_name("nonsense"), None);
     }
 }

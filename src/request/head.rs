@@ -11,6 +11,7 @@ use crate::request::Unreadable;
 
 mod fields;
 mod host;
+pub mod http2;
 mod scan;
 
 use fields::{Field, Meaning};

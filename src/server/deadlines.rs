@@ -28,15 +28,15 @@ pub(super) struct Deadlines {
 }
 
 impl Deadlines {
-    /// Sets a deadline from `now`, in place of what it was.
-    pub(super) fn set(&mut self, side: Side, now: Instant, after: Duration) {
-        *self.slot(side) = Some(now + after);
+    /// Sets a deadline from now, in place of what it was.
+    pub(super) fn set(&mut self, side: Side, after: Duration) {
+        *self.slot(side) = Some(Instant::now() + after);
     }
 
     /// Sets a deadline from now, unless it is set already.
     pub(super) fn begin(&mut self, side: Side, after: Duration) {
         if self.slot(side).is_none() {
-            self.set(side, Instant::now(), after);
+            self.set(side, after);
         }
     }
 

@@ -6,8 +6,9 @@ use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use socket2::{Domain, Protocol, Type};
+use socket2::{Domain, Protocol, SockFilter, SockRef, Type};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
@@ -34,14 +35,22 @@ pub enum Listener {
     Unix(UnixListener, Arc<SocketFile>),
 }
 
-/// A unix socket's name in the file system; removed when it is dropped.
+/// A unix socket's name in the file system; removed when it is dropped, or before, but once: by then another gate may have taken it.
 #[derive(Debug)]
-pub struct SocketFile(PathBuf);
+pub struct SocketFile(PathBuf, AtomicBool);
+
+impl SocketFile {
+    fn remove(&self) {
+        if !self.1.swap(true, Ordering::Relaxed) {
+            // It is gone already where somebody tidied up; there is nothing else to do then.
+            let _ = std::fs::remove_file(&self.0);
+        }
+    }
+}
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        // It is gone already where somebody tidied up; there is nothing else to do then.
-        let _ = std::fs::remove_file(&self.0);
+        self.remove();
     }
 }
 
@@ -108,7 +117,7 @@ fn bind_unix(path: &Path) -> io::Result<Listener> {
     let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
     socket.bind(&socket2::SockAddr::unix(path)?)?;
-    let file = Arc::new(SocketFile(path.to_owned()));
+    let file = Arc::new(SocketFile(path.to_owned(), AtomicBool::new(false)));
     socket.listen(BACKLOG)?;
     Ok(Listener::Unix(socket.into(), file))
 }
@@ -130,13 +139,23 @@ fn clear_stale(path: &Path) -> io::Result<()> {
     }
 }
 
+/// A socket filter (classic BPF) that drops what would open a connection: SYN without ACK in the flags at byte 13 of the TCP header.
+/// Who sent it tries again after a second, and finds another gate, or nobody.
+const DROP_SYN: [SockFilter; 5] = [
+    SockFilter::new(0x30, 0, 0, 13),
+    SockFilter::new(0x54, 0, 0, 0x12),
+    SockFilter::new(0x15, 0, 1, 0x02),
+    SockFilter::new(0x06, 0, 0, 0),
+    SockFilter::new(0x06, 0, 0, u32::MAX),
+];
+
 /// A listening socket of one runtime.
 #[derive(Debug)]
 pub(super) enum Acceptor {
     /// With its port.
     Tcp(tokio::net::TcpListener, u16),
     /// The file stands first, so that it is removed before its socket closes: nobody can take the name in between.
-    Unix(#[expect(dead_code, reason = "held until the end")] Arc<SocketFile>, tokio::net::UnixListener),
+    Unix(Arc<SocketFile>, tokio::net::UnixListener),
 }
 
 /// A client's socket.
@@ -164,6 +183,15 @@ pub(super) enum Accepted {
 }
 
 impl Acceptor {
+    /// Lets no new connection begin, where that can be done without a reset to those that have begun.
+    pub(super) fn close_the_door(&self) {
+        match self {
+            // Where it cannot be done, a connection of the last moment may be reset.
+            Self::Tcp(listener, _) => drop(SockRef::from(listener).attach_filter(&DROP_SYN)),
+            Self::Unix(file, _) => file.remove(),
+        }
+    }
+
     /// The next connection.
     pub(super) async fn accept(&self) -> io::Result<Accepted> {
         match self {

@@ -3,17 +3,26 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::measure::Counter;
+
 /// The bound of `limits.connections`, counted over all listeners and worker threads that share it. Cloning is shallow.
 #[derive(Clone, Debug)]
 pub struct Room {
     limit: usize,
     taken: Arc<AtomicUsize>,
+    refused: Arc<Counter>,
 }
 
 impl Room {
     /// For that many connections.
     pub fn for_connections(limit: usize) -> Self {
-        Self { limit, taken: Arc::default() }
+        Self { limit, taken: Arc::default(), refused: Arc::default() }
+    }
+
+    /// The same room, with all who are in it, under the limit of another.
+    #[must_use]
+    pub fn with_limit_of(&self, other: &Self) -> Self {
+        Self { limit: other.limit, ..self.clone() }
     }
 
     /// How many are open.
@@ -21,11 +30,25 @@ impl Room {
         self.taken.load(Ordering::Relaxed)
     }
 
+    /// How many there may be.
+    pub const fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// How many found no place so far.
+    pub fn refused(&self) -> u64 {
+        self.refused.get()
+    }
+
     /// A place for one more; `None` where there is none.
     pub(super) fn enter(&self) -> Option<Place> {
         let place = Place(Arc::clone(&self.taken));
         // Counted before it is compared, so that two threads cannot both take the last place.
-        (self.taken.fetch_add(1, Ordering::Relaxed) < self.limit).then_some(place)
+        if self.taken.fetch_add(1, Ordering::Relaxed) < self.limit {
+            return Some(place);
+        }
+        self.refused.up();
+        None
     }
 }
 
@@ -49,7 +72,7 @@ mod tests {
         let first = room.enter();
         assert!(first.is_some());
         assert!(room.clone().enter().is_none());
-        assert_eq!(room.taken(), 1);
+        assert_eq!((room.taken(), room.limit(), room.refused()), (1, 1, 1));
         drop(first);
         assert!(room.enter().is_some());
     }

@@ -2,9 +2,11 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::current::Serving;
 use crate::request::Unreadable;
 use crate::request::head::{Head, Version};
 use crate::upstream::Interim;
+use crate::websocket::takeover::Switch;
 
 /// The head of the request that hyper is about to hand over. Cloning is shallow.
 #[derive(Clone, Debug, Default)]
@@ -12,11 +14,22 @@ pub(super) struct Slot {
     left: Arc<Mutex<Left>>,
     /// Interim replies to the request under way.
     pub(super) interim: Interim,
+    /// Who goes on with the connection once it is no longer one of HTTP.
+    pub(super) switch: Switch,
+}
+
+/// Why hyper is sent away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pause {
+    /// Nothing is under way.
+    Idle,
+    /// Somebody else goes on with the connection.
+    Switched,
 }
 
 #[derive(Debug, Default)]
 struct Left {
-    head: Option<Result<Head, Unreadable>>,
+    head: Option<(Result<Head, Unreadable>, Arc<Serving>)>,
     /// hyper asked for the next request, and it has not come.
     waiting: bool,
     /// Not a byte of it has.
@@ -27,6 +40,7 @@ struct Left {
     writing: bool,
     draining: bool,
     http10: bool,
+    switched: bool,
 }
 
 impl Left {
@@ -37,20 +51,20 @@ impl Left {
 }
 
 impl Slot {
-    /// Leaves the head whose synthetic twin hyper is told next. `false` where the one before was not taken, which would
+    /// Leaves the head whose synthetic twin hyper is told next, and what it was read by. `false` where the one before was not taken, which would
     /// pair a body with another request's head.
-    pub(super) fn leave(&self, head: Result<Head, Unreadable>) -> bool {
+    pub(super) fn leave(&self, head: Result<Head, Unreadable>, serving: Arc<Serving>) -> bool {
         let mut left = self.lock();
         left.waiting = false;
         left.nothing_came = false;
         left.rested = false;
         left.http10 = head.as_ref().is_ok_and(|head| head.version() == Version::Http10);
-        left.head.replace(head).is_none()
+        left.head.replace((head, serving)).is_none()
     }
 
     /// Takes the head of the request that hyper handed over.
-    pub(super) fn take(&self) -> Result<Head, Unreadable> {
-        self.lock().head.take().unwrap_or(Err(Unreadable::Gone))
+    pub(super) fn take(&self) -> Option<(Result<Head, Unreadable>, Arc<Serving>)> {
+        self.lock().head.take()
     }
 
     /// The wire waits for a client to send (the rest of) a head, because hyper asked for the next request.
@@ -70,10 +84,20 @@ impl Slot {
         self.lock().writing = writing;
     }
 
-    /// Whether nothing is under way, nor has been for a while, or shall be again.
-    pub(super) fn is_resting(&self) -> bool {
+    /// Whether hyper has nothing more to do for now: what was to be written is with the client, and no request has come for a
+    /// while, or none shall come any more.
+    pub(super) fn pause(&self) -> Option<Pause> {
         let left = self.lock();
-        left.is_idle() && (left.rested || left.draining)
+        match () {
+            () if left.switched && !left.writing => Some(Pause::Switched),
+            () if left.is_idle() && (left.rested || left.draining) => Some(Pause::Idle),
+            () => None,
+        }
+    }
+
+    /// The request under way was answered with another protocol.
+    pub(super) fn set_switched(&self) {
+        self.lock().switched = true;
     }
 
     /// Asks for the connection's end after the request under way.

@@ -15,9 +15,8 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::Instant;
 
-use super::Settings;
+use super::current::{Current, Serving};
 use super::deadlines::{Deadlines, Side};
 use super::framing::Walk;
 use super::slot::Slot;
@@ -46,7 +45,7 @@ const FIRST_READ: usize = 4096;
 pub(super) struct Wire<IO> {
     io: IO,
     slot: Slot,
-    settings: Arc<Settings>,
+    current: Arc<Current>,
     /// What came and was not handed on.
     arrived: BytesMut,
     /// What hyper is told next.
@@ -102,11 +101,11 @@ enum Step {
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Wire<IO> {
     /// A connection just accepted.
-    pub(super) fn new(io: IO, slot: Slot, settings: Arc<Settings>) -> Self {
+    pub(super) fn new(io: IO, slot: Slot, current: Arc<Current>) -> Self {
         Self {
             io,
             slot,
-            settings,
+            current,
             arrived: BytesMut::new(),
             told: Bytes::new(),
             reading: Reading::Head(Scan::default()),
@@ -145,6 +144,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Wire<IO> {
         self.io
     }
 
+    /// The socket, what of interim replies is still to be written, and what came behind the last request.
+    pub(super) fn into_parts(self) -> (IO, Bytes, BytesMut) {
+        (self.io, self.interim.rest(&self.slot), self.arrived)
+    }
+
     fn poll_step(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<Step>> {
         if !self.told.is_empty() {
             let length = self.told.len().min(buffer.remaining());
@@ -161,8 +165,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Wire<IO> {
     /// Reads on until there is a head to tell of, or the connection has come to its end.
     fn poll_head(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<Step>> {
         loop {
-            if let Some(head) = self.next_head() {
-                self.tell(head)?;
+            let serving = self.current.take();
+            if let Some(head) = self.next_head(&serving) {
+                self.tell(head, serving)?;
                 return Poll::Ready(Ok(Step::Again));
             }
             match self.poll_arrival(context, buffer)? {
@@ -174,7 +179,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Wire<IO> {
                 }
                 Poll::Pending if self.arrived.is_empty() => return Poll::Ready(Ok(Step::Answered)),
                 Poll::Pending => {
-                    self.tell(Err(Unreadable::Malformed("the head did not come whole in time".to_owned())))?;
+                    let late = Unreadable::Malformed("the head did not come whole in time".to_owned());
+                    self.tell(Err(late), serving)?;
                     return Poll::Ready(Ok(Step::Again));
                 }
             }
@@ -182,20 +188,20 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Wire<IO> {
     }
 
     /// The head that stands whole in what arrived, or why there cannot be one.
-    fn next_head(&mut self) -> Option<Result<Head, Unreadable>> {
+    fn next_head(&mut self, serving: &Serving) -> Option<Result<Head, Unreadable>> {
         let Reading::Head(scan) = &mut self.reading else { return None };
         if self.arrived.is_empty() {
             return None;
         }
-        let limit = self.settings.header;
+        let (limit, methods) = (serving.settings.header, &serving.settings.methods);
         self.asks_for_head = self.arrived.starts_with(b"HEAD ");
-        match scan.head_length(&self.arrived, &self.settings.methods) {
+        match scan.head_length(&self.arrived, methods) {
             Err(error) => Some(Err(error)),
             Ok(Some(length)) if length > limit => Some(Err(Unreadable::HeaderTooLarge(limit))),
             Ok(None) if self.arrived.len() >= limit => Some(Err(Unreadable::HeaderTooLarge(limit))),
             Ok(Some(length)) => {
                 let head = self.take_arrived(length);
-                Some(Head::parse(head, &self.settings.methods))
+                Some(Head::parse(head, methods))
             }
             Ok(None) => None,
         }
@@ -210,7 +216,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Wire<IO> {
     }
 
     /// Leaves the head for the service and its synthetic twin for hyper.
-    fn tell(&mut self, head: Result<Head, Unreadable>) -> io::Result<()> {
+    fn tell(&mut self, head: Result<Head, Unreadable>, serving: Arc<Serving>) -> io::Result<()> {
         self.deadlines.clear(Side::Read);
         self.deadlines.clear(Side::Rest);
         self.awaiting = Awaiting::Nothing;
@@ -231,7 +237,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Wire<IO> {
                 }
             }
         }
-        match self.slot.leave(head) {
+        match self.slot.leave(head, serving) {
             true => Ok(()),
             false => Err(io::Error::other("a request was read before the one before it was taken up")),
         }
@@ -263,12 +269,13 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Wire<IO> {
         };
         if self.awaiting != awaiting {
             self.awaiting = awaiting;
+            let settings = &self.current.serving().settings;
             let after = match awaiting {
-                Awaiting::Start => self.settings.keep_alive,
-                Awaiting::Rest | Awaiting::Nothing => self.settings.header_timeout,
+                Awaiting::Start => settings.keep_alive,
+                Awaiting::Rest | Awaiting::Nothing => settings.header_timeout,
                 Awaiting::LastStart => LAST_CALL,
             };
-            self.deadlines.set(Side::Read, Instant::now(), after);
+            self.deadlines.set(Side::Read, after);
         }
         self.deadlines.poll_passed(Side::Read, context)
     }
@@ -331,7 +338,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Wire<IO> {
             self.deadlines.clear(Side::Write);
             return written;
         }
-        self.deadlines.begin(Side::Write, self.settings.write);
+        self.deadlines.begin(Side::Write, self.current.serving().settings.write);
         ready!(self.deadlines.poll_passed(Side::Write, context));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
@@ -406,7 +413,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<IO> {
             let shut = Pin::new(&mut this.io).poll_shutdown(context);
             ready!(this.watched(context, shut))?;
             this.shut = true;
-            this.deadlines.set(Side::Read, Instant::now(), LINGER);
+            this.deadlines.set(Side::Read, LINGER);
         }
         if this.has_unread() {
             ready!(this.poll_linger(context));

@@ -1,5 +1,8 @@
 //! Names and values as they lie in a store: which key a thing stands under, and its record sealed under that key's name.
 
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
 use sha2::{Digest, Sha256};
 
 use crate::ids::{ClientId, TokenHash, UserId};
@@ -7,23 +10,28 @@ use crate::ids::{ClientId, TokenHash, UserId};
 use super::counting::Counter;
 use super::record::{ClientRecord, SessionRecord};
 use super::seal::Seal;
-use super::{Fault, Settings};
+use super::{Fault, Key, Settings};
 
 /// Names keys, writes and reads values.
 #[derive(Debug)]
 pub(super) struct Codec {
     prefix: String,
-    seal: Seal,
+    seal: ArcSwap<Seal>,
 }
 
 impl Codec {
     pub(super) fn new(settings: &Settings) -> Self {
-        Self { prefix: settings.prefix.clone(), seal: Seal::new(&settings.keys) }
+        Self { prefix: settings.prefix.clone(), seal: ArcSwap::from_pointee(Seal::new(&settings.keys)) }
+    }
+
+    /// From now on by these keys.
+    pub(super) fn renew(&self, keys: &[Key]) {
+        self.seal.store(Arc::new(Seal::new(keys)));
     }
 
     /// The keyed hash that a token's session is written under.
     pub(super) fn hash(&self, token: &[u8]) -> TokenHash {
-        self.seal.hash(token)
+        self.seal.load().hash(token)
     }
 
     /// The counter for somebody. Each part goes in with its length, so that no two lists of parts are the same bytes.
@@ -33,7 +41,7 @@ impl Codec {
             whole.extend((part.len() as u64).to_le_bytes());
             whole.extend_from_slice(part);
         }
-        Counter::of_hash(self.seal.hash(&whole))
+        Counter::of_hash(self.seal.load().hash(&whole))
     }
 
     /// Key of a rate.
@@ -53,17 +61,22 @@ impl Codec {
 
     /// The hashes that it may stand under, that one first.
     pub(super) fn hashes(&self, token: &[u8]) -> Vec<TokenHash> {
-        self.seal.hashes(token)
+        self.seal.load().hashes(token)
     }
 
     /// Whether a stored value would be written under another key today.
     pub(super) fn is_outdated(&self, stored: &[u8]) -> bool {
-        self.seal.is_outdated(stored)
+        self.seal.load().is_outdated(stored)
     }
 
     /// Key of a session.
     pub(super) fn session_key(&self, hash: TokenHash) -> String {
-        format!("{}session:{}", self.prefix, hash.to_hex())
+        self.session_prefix() + &hash.to_hex()
+    }
+
+    /// What the key of every session begins with.
+    pub(super) fn session_prefix(&self) -> String {
+        format!("{}session:", self.prefix)
     }
 
     /// Key of the list of a user's sessions.
@@ -105,7 +118,7 @@ impl Codec {
 
     /// A session from how it is stored.
     pub(super) fn open_session(&self, hash: TokenHash, stored: Vec<u8>) -> Result<SessionRecord, Fault> {
-        let plain = self.seal.open(&self.session_key(hash), stored);
+        let plain = self.seal.load().open(&self.session_key(hash), stored);
         let plain = plain.map_err(|shut| Fault::Unreadable(format!("session {hash:?}: {shut}")))?;
         SessionRecord::from_json(&plain)
             .ok_or_else(|| Fault::Unreadable(format!("session {hash:?}: it is no session record of this version")))
@@ -118,7 +131,7 @@ impl Codec {
 
     /// A client from how it is stored.
     pub(super) fn open_client(&self, id: &ClientId, stored: Vec<u8>) -> Result<ClientRecord, Fault> {
-        let plain = self.seal.open(&self.client_key(id), stored);
+        let plain = self.seal.load().open(&self.client_key(id), stored);
         let plain = plain.map_err(|shut| Fault::Unreadable(format!("client {id}: {shut}")))?;
         ClientRecord::from_json(&plain)
             .filter(|record| record.id == *id)
@@ -127,6 +140,6 @@ impl Codec {
 
     fn seal(&self, name: &str, json: serde_json::Result<Vec<u8>>) -> Result<Vec<u8>, Fault> {
         let json = json.map_err(|error| Fault::Failed(format!("a record cannot be written: {error}")))?;
-        self.seal.seal(name, json).map_err(|error| Fault::Failed(error.to_string()))
+        self.seal.load().seal(name, json).map_err(|error| Fault::Failed(error.to_string()))
     }
 }

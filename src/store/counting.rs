@@ -4,13 +4,14 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::ids::TokenHash;
 
 use super::alarm::{Alarm, Pause};
 use super::counters::Counters;
 use super::locks::Locks;
+use super::meter::Op;
 use super::redis::Tallied;
 use super::turns::{Place, Turns};
 use super::{Engine, Fault, Question, Records, Store};
@@ -142,6 +143,7 @@ impl Store {
         if tally.is_empty() && question.is_empty() {
             return (Ok(Records::default()), Counted::default());
         }
+        let (op, started) = (if question.is_empty() { Op::Count } else { Op::Decide }, Instant::now());
         let (records, tallied) = match &self.engine {
             Engine::Embedded(embedded) => (Ok(embedded.ask(question)), None),
             Engine::Redis(redis) => {
@@ -149,6 +151,8 @@ impl Store {
                 (records, Some(tallied))
             }
         };
+        let uncounted = tallied.as_ref().is_some_and(|tallied| tallied.waits.iter().any(Result::is_err));
+        self.meter.record(op, started, records.is_err() || uncounted);
         if tally.is_empty() {
             return (records, Counted::default());
         }
@@ -167,7 +171,7 @@ impl Store {
     pub async fn standings(&self, keys: &[Counter], lockout: &Lockout) -> Vec<Standing> {
         let told = match &self.engine {
             Engine::Embedded(_) => None,
-            Engine::Redis(redis) => Some(redis.standings(keys, lockout).await),
+            Engine::Redis(redis) => Some(self.timed(redis.standings(keys, lockout)).await),
         };
         self.each(keys, told, |key| self.local.counters.standing(key, lockout, self.clock.now()))
     }
@@ -186,7 +190,7 @@ impl Store {
                 if let Some(known) = known.collect::<Option<Vec<_>>>() {
                     return known.into_iter().max();
                 }
-                let told = redis.fail(keys, lockout, alarm).await;
+                let told = self.timed(redis.fail(keys, lockout, alarm)).await;
                 for (key, told) in keys.iter().zip(&told) {
                     if let Ok(Some(left)) = told {
                         self.local.locks.learn(*key, self.clock.now(), *left);
@@ -207,7 +211,7 @@ impl Store {
             self.local.locks.forget(*key);
         }
         if let Engine::Redis(redis) = &self.engine
-            && let Err(fault) = redis.clear(keys).await
+            && let Err(fault) = self.meter.time(Op::Count, redis.clear(keys)).await
         {
             self.stand_in(&fault);
         }
@@ -221,7 +225,7 @@ impl Store {
         if let Some(known) = alarm.known(now) {
             return known;
         }
-        match Box::pin(redis.alarm()).await {
+        match Box::pin(self.meter.time(Op::Count, redis.alarm())).await {
             Ok(Some(left)) => {
                 alarm.raise(now.plus(left));
                 true
@@ -239,6 +243,13 @@ impl Store {
     /// How often this process counted what the shared store could not.
     pub fn counted_locally(&self) -> u64 {
         self.local.stood_in.load(Ordering::Relaxed)
+    }
+
+    async fn timed<T>(&self, counted: impl Future<Output = Vec<Result<T, Fault>>>) -> Vec<Result<T, Fault>> {
+        let started = Instant::now();
+        let told = counted.await;
+        self.meter.record(Op::Count, started, told.iter().any(Result::is_err));
+        told
     }
 
     /// What each key came to, told by the store or else counted here.

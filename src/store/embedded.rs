@@ -87,7 +87,7 @@ impl Embedded {
     pub(super) fn ask(&self, question: Question<'_>) -> Records {
         let now = self.clock.now();
         let state = lock(&self.shared.state);
-        let client = question.client.and_then(|id| state.tables.client(id)).map(|record| ClientRecord::clone(record));
+        let client = question.client.and_then(|id| state.tables.client(id)).cloned();
         Records { client, session: question.session.iter().find_map(|hash| state.tables.find(*hash, now)) }
     }
 
@@ -218,6 +218,12 @@ impl Embedded {
 
     pub(super) fn clients(&self) -> Vec<ClientRecord> {
         lock(&self.shared.state).tables.clients()
+    }
+
+    /// Has every client and session written to the file once more, where there is one.
+    pub(super) fn rewrite(&self) {
+        lock(&self.shared.state).rewrite();
+        self.shared.work.notify_one();
     }
 
     /// Waits until everything noted so far, extensions included, is on disk.

@@ -177,6 +177,17 @@ impl Ending {
 const VERSION: u32 = 1;
 
 impl SessionRecord {
+    /// About how many bytes of memory it takes.
+    pub(super) fn weight(&self) -> usize {
+        // Each name is a piece of memory of its own, with what it takes to manage it.
+        const NAMES: usize = 128;
+        let cookie = |cookie: &HeldCookie| {
+            size_of::<HeldCookie>() + cookie.name.capacity() + cookie.value.capacity() + cookie.path.capacity()
+        };
+        let texts = self.ip.capacity() + self.user_agent.capacity();
+        size_of::<Self>() + NAMES + texts + self.jar.iter().map(cookie).sum::<usize>()
+    }
+
     /// As JSON.
     pub(super) fn to_json(&self) -> serde_json::Result<Vec<u8>> {
         serde_json::to_vec(&StoredSession {
@@ -212,6 +223,15 @@ impl SessionRecord {
 }
 
 impl ClientRecord {
+    /// About how many bytes of memory it takes.
+    pub(super) fn weight(&self) -> usize {
+        let secret = |live: &LiveSecret| size_of::<LiveSecret>() + live.secret.expose().len();
+        let endpoint = |endpoint: &String| size_of::<String>() + endpoint.capacity();
+        let secrets: usize = self.secrets.iter().map(secret).sum();
+        let endpoints: usize = self.endpoints.iter().map(endpoint).sum();
+        size_of::<Self>() + self.id.as_str().len() + self.name.capacity() + secrets + endpoints
+    }
+
     /// As JSON.
     pub(super) fn to_json(&self) -> serde_json::Result<Vec<u8>> {
         serde_json::to_vec(&StoredClient {

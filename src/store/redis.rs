@@ -2,32 +2,50 @@
 //! by creation, a client is a string. Expiry is Redis' own, so that its clock alone decides.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant as Moment};
 
 use redis::Pipeline;
 use tokio::time::Instant;
 
 use crate::clock::{Clock, Timestamp};
-use crate::ids::{SessionId, TokenHash, UserId};
+use crate::ids::{ClientId, SessionId, TokenHash, UserId};
+use crate::measure::Share;
 use crate::secret::Secret;
 
 use super::codec::Codec;
+use super::held::{Fact, Held, LiveFact};
+use super::meter::Meter;
 use super::record::{Ending, HeldCookie};
-use super::{Fault, Found, Live, Question, Records, TOMBSTONE_LIFE};
+use super::{Fault, Found, Live, Question, Records, Settings, TOMBSTONE_LIFE};
 
 use answers::Answers;
 pub(super) use counting::Tallied;
 use extensions::Extensions;
-use link::Link;
+use route::Route;
+pub use tls::Tls;
+use tracking::Listener;
+pub use url::Target;
+use watch::Watch;
 
 mod admission;
 mod answers;
 mod clients;
+mod cluster;
 mod counting;
+mod dial;
 mod extensions;
 mod link;
 mod nonces;
+mod pause;
+mod reached;
+mod route;
 mod scripts;
+mod sentinel;
+mod server;
+mod tls;
+mod tracking;
+mod url;
+mod watch;
 
 /// Most sessions or clients looked at in one round trip.
 const PAGE: usize = 500;
@@ -37,28 +55,58 @@ const TRIES: usize = 100;
 /// The Redis engine. Cloning is shallow.
 #[derive(Clone, Debug)]
 pub struct Redis {
-    link: Link,
+    route: Route,
     codec: Arc<Codec>,
     clock: Clock,
     extensions: Arc<Extensions>,
+    /// Where answers are held.
+    watch: Option<Watch>,
+    meter: Arc<Share<Meter>>,
 }
 
 impl Redis {
-    pub(super) fn new(url: &Secret, codec: Arc<Codec>, clock: Clock, timeout: Duration) -> Result<Self, Fault> {
-        Ok(Self { link: Link::new(url, timeout)?, codec, clock, extensions: Arc::default() })
+    pub(super) fn new(
+        url: &Secret,
+        settings: &Settings,
+        codec: Arc<Codec>,
+        clock: Clock,
+        meter: Arc<Share<Meter>>,
+    ) -> Result<Self, Fault> {
+        let route = Route::new(url, &settings.tls, settings.timeout)?;
+        Ok(Self { route, codec, clock, extensions: Arc::default(), watch: None, meter })
     }
 
-    /// The same store over a connection of its own.
-    pub(super) fn attach(&self) -> Self {
-        Self {
-            link: self.link.another(),
+    /// The same store over connections of its own.
+    pub(super) fn attach(&self, meter: Arc<Share<Meter>>) -> Self {
+        let attached = Self {
+            route: self.route.another(),
             codec: Arc::clone(&self.codec),
             clock: self.clock.clone(),
             extensions: Arc::default(),
+            watch: None,
+            meter,
+        };
+        match &self.watch {
+            Some(watch) => attached.holding(&watch.held),
+            None => attached,
         }
     }
 
+    /// The same store, whose answers are held there.
+    pub(super) fn holding(self, held: &Arc<Held>) -> Self {
+        let listener = Arc::new(Listener::new(Arc::clone(held), Arc::clone(&self.codec)));
+        let watch = Watch::new(&self.route, &listener);
+        Self { watch: Some(watch), ..self }
+    }
+
+    pub(super) fn held(&self) -> Option<&Arc<Held>> {
+        self.watch.as_ref().map(|watch| &watch.held)
+    }
+
     pub(super) async fn ask(&self, question: Question<'_>) -> Result<Records, Fault> {
+        if let Some(watch) = &self.watch {
+            return self.ask_watching(watch, question).await;
+        }
         let mut commands = Pipeline::new();
         self.put(&mut commands, question);
         if commands.is_empty() {
@@ -77,91 +125,60 @@ impl Redis {
 
     fn records(&self, question: Question<'_>, answers: &mut Answers) -> Result<Records, Fault> {
         let client = match question.client {
-            Some(id) => answers.bytes()?.map(|stored| self.codec.open_client(id, stored)).transpose()?,
+            Some(id) => match self.client_fact(id, answers)? {
+                Fact::Client(client) => Some(client),
+                _ => None,
+            },
             None => None,
         };
         let mut session = None;
         for hash in question.session {
-            let found = self.found(*hash, answers)?;
-            session = session.or(found);
+            let fact = self.session_fact(*hash, answers)?;
+            session = session.or_else(|| self.found(*hash, fact, Moment::now()));
         }
         Ok(Records { client, session })
     }
 
-    /// Two commands that [`Redis::found`] reads the answers of.
+    fn client_fact(&self, id: &ClientId, answers: &mut Answers) -> Result<Fact, Fault> {
+        let Some(stored) = answers.bytes()? else { return Ok(Fact::NoClient) };
+        Ok(Fact::Client(Arc::new(self.codec.open_client(id, stored)?)))
+    }
+
+    /// Two commands that [`Redis::session_fact`] reads the answers of.
     fn look_up(&self, commands: &mut Pipeline, hash: TokenHash) {
         let key = self.codec.session_key(hash);
         commands.cmd("HMGET").arg(&key).arg(&["v", "u", "e"]);
         commands.cmd("PTTL").arg(&key);
     }
 
-    fn found(&self, hash: TokenHash, answers: &mut Answers) -> Result<Option<Found>, Fault> {
-        let [stored, used, ended] = answers.fields()?;
+    fn session_fact(&self, hash: TokenHash, answers: &mut Answers) -> Result<Fact, Fault> {
+        let fields = answers.fields()?;
         let expires_in = answers.number()?;
+        let fact = self.session_of(hash, fields)?;
+        let Fact::Live(mut live) = fact else { return Ok(fact) };
+        let left = match u64::try_from(expires_in) {
+            Ok(millis) => Duration::from_millis(millis),
+            // Somebody took the expiry off by hand.
+            Err(_) if expires_in == -1 => live.record.ends.since(self.clock.now()),
+            // It expired between the two commands.
+            Err(_) => return Ok(Fact::NoSession),
+        };
+        live.expires = live.expires.checked_add(left).unwrap_or(live.expires);
+        Ok(Fact::Live(live))
+    }
+
+    /// What the fields of a session say, but for its expiry, which is now.
+    fn session_of(&self, hash: TokenHash, [stored, used, ended]: [Option<Vec<u8>>; 3]) -> Result<Fact, Fault> {
         if let Some(label) = ended {
             let ending = Ending::from_label(&label);
             let ending = ending.ok_or_else(|| Fault::Unreadable(format!("session {hash:?}: its ending is unknown")))?;
-            return Ok(Some(Found::Ended(ending)));
+            return Ok(Fact::Ended(ending));
         }
-        let Some(stored) = stored else { return Ok(None) };
-        let record = self.codec.open_session(hash, stored)?;
-        let expires = match u64::try_from(expires_in) {
-            Ok(millis) => self.clock.now().plus(Duration::from_millis(millis)),
-            // Somebody took the expiry off by hand.
-            Err(_) if expires_in == -1 => record.ends,
-            // It expired between the two commands.
-            Err(_) => return Ok(None),
-        };
+        let Some(stored) = stored else { return Ok(Fact::NoSession) };
+        let record = Arc::new(self.codec.open_session(hash, stored)?);
         let used = used.and_then(|used| std::str::from_utf8(&used).ok()?.parse().ok());
         let used = used.map_or(record.created, Timestamp::from_millis);
-        Ok(Some(Found::Live(Live { hash, record, expires, used })))
-    }
-
-    pub(super) fn extend(&self, hash: TokenHash, life: Duration) {
-        if self.extensions.note(hash, self.clock.now(), life) {
-            let this = self.clone();
-            tokio::spawn(async move { this.send_extensions().await });
-        }
-    }
-
-    async fn send_extensions(&self) {
-        tokio::time::sleep(extensions::GATHER).await;
-        while self.flush().await.is_err() {
-            tokio::time::sleep(extensions::RETRY).await;
-        }
-    }
-
-    /// Sends all extensions that wait.
-    pub(super) async fn flush(&self) -> Result<(), Fault> {
-        while let Some(uses) = self.extensions.take() {
-            let mut commands = Pipeline::with_capacity(uses.len());
-            for (hash, extension) in &uses {
-                extensions::add(&mut commands, self.codec.session_key(*hash), extension);
-            }
-            let mut answers = match self.exchange(&commands).await {
-                Ok(answers) => answers,
-                Err(fault) => {
-                    self.extensions.put_back(uses);
-                    return Err(fault);
-                }
-            };
-            let (mut refused, mut why) = (Vec::new(), None);
-            for each in uses {
-                match answers.number() {
-                    // A key that somebody else wrote to is no session, and trying again makes it none.
-                    Ok(_) | Err(Fault::Unreadable(_)) => {}
-                    Err(fault) => {
-                        refused.push(each);
-                        why = Some(fault);
-                    }
-                }
-            }
-            self.extensions.put_back(refused);
-            if let Some(fault) = why {
-                return Err(fault);
-            }
-        }
-        Ok(())
+        Ok(Fact::Live(LiveFact { record, expires: Moment::now(), used }))
     }
 
     pub(super) async fn change_jar(
@@ -170,11 +187,11 @@ impl Redis {
         session: &SessionId,
         change: &(dyn Fn(&mut Vec<HeldCookie>) -> bool + Send + Sync),
     ) -> Result<bool, Fault> {
-        let (key, deadline) = (self.codec.session_key(hash), self.link.deadline());
+        let (key, deadline) = (self.codec.session_key(hash), self.route.deadline());
         for _ in 0..TRIES {
             let mut read = Pipeline::new();
             read.cmd("HGET").arg(&key).arg("v");
-            let Some(old) = self.link.exchange(&read, deadline).await?.bytes()? else { return Ok(false) };
+            let Some(old) = self.route.exchange(&read, deadline).await?.bytes()? else { return Ok(false) };
             let mut record = self.codec.open_session(hash, old.clone())?;
             if record.id != *session {
                 return Ok(false);
@@ -183,7 +200,9 @@ impl Redis {
                 return Ok(true);
             }
             let new = self.codec.seal_session(hash, &record)?;
-            if let Some(swapped) = self.swap(scripts::SWAP_SESSION, &key, (&old, &new), deadline).await? {
+            let swapped = self.swap(scripts::SWAP_SESSION, &key, (&old, &new), deadline).await;
+            self.forget_session(hash);
+            if let Some(swapped) = swapped? {
                 return Ok(swapped);
             }
         }
@@ -200,7 +219,7 @@ impl Redis {
     ) -> Result<Option<bool>, Fault> {
         let mut commands = Pipeline::new();
         scripts::call(&mut commands, script, key).arg(old).arg(new);
-        Ok(match self.link.exchange(&commands, deadline).await?.number()? {
+        Ok(match self.route.exchange(&commands, deadline).await?.number()? {
             1 => Some(true),
             0 => None,
             _ => Some(false),
@@ -208,13 +227,17 @@ impl Redis {
     }
 
     pub(super) async fn end(&self, hash: TokenHash, ending: Ending) -> Result<bool, Fault> {
-        self.end_by(hash, ending, self.link.deadline()).await
+        self.end_by(hash, ending, self.route.deadline()).await
     }
 
     async fn end_by(&self, hash: TokenHash, ending: Ending, deadline: Instant) -> Result<bool, Fault> {
         let mut commands = Pipeline::new();
+        // First, so that nobody trusts it if the store goes away right now; and then whatever was asked meanwhile.
+        self.forget_session(hash);
         self.end_one(&mut commands, hash, ending);
-        let Some(stored) = self.link.exchange(&commands, deadline).await?.bytes()? else { return Ok(false) };
+        let answers = self.route.exchange(&commands, deadline).await;
+        self.forget_session(hash);
+        let Some(stored) = answers?.bytes()? else { return Ok(false) };
         if let Ok(record) = self.codec.open_session(hash, stored) {
             // It has ended already; a name left in the list is dead, and is cleared away by a later login.
             let _ = self.unlist(&record.user, [hash], deadline).await;
@@ -241,7 +264,7 @@ impl Redis {
         }
         let mut commands = Pipeline::new();
         commands.cmd("ZREM").arg(self.codec.user_key(user)).arg(hashes);
-        self.link.exchange(&commands, deadline).await?.number().map(drop)
+        self.route.exchange(&commands, deadline).await?.number().map(drop)
     }
 
     pub(super) async fn end_user(
@@ -250,6 +273,10 @@ impl Redis {
         except: Option<TokenHash>,
         ending: Ending,
     ) -> Result<usize, Fault> {
+        // Also where the store is away, and cannot tell who they are.
+        if let Some(held) = self.held() {
+            held.forget_sessions(|hash, record| record.user == *user && Some(hash) != except);
+        }
         // What is ended leaves the list, so the next page begins where this one did, after what was kept.
         let (mut ended, mut kept) = (0, 0);
         loop {
@@ -259,7 +286,7 @@ impl Redis {
             }
             let doomed: Vec<_> = listed.iter().filter(|hash| Some(**hash) != except).copied().collect();
             kept += listed.len() - doomed.len();
-            ended += self.end_listed(user, &doomed, ending, self.link.deadline()).await?;
+            ended += self.end_listed(user, &doomed, ending, self.route.deadline()).await?;
         }
     }
 
@@ -276,7 +303,9 @@ impl Redis {
         }
         let mut commands = Pipeline::with_capacity(hashes.len());
         hashes.iter().for_each(|hash| self.end_one(&mut commands, *hash, ending));
-        let mut answers = self.link.exchange(&commands, deadline).await?;
+        let answers = self.route.exchange(&commands, deadline).await;
+        hashes.iter().for_each(|hash| self.forget_session(*hash));
+        let mut answers = answers?;
         let mut ended = 0;
         for _ in hashes {
             match answers.bytes() {
@@ -309,7 +338,8 @@ impl Redis {
             }
             let mut answers = self.exchange(&commands).await?;
             for hash in listed {
-                match self.found(hash, &mut answers)? {
+                let fact = self.session_fact(hash, &mut answers)?;
+                match self.found(hash, fact, Moment::now()) {
                     Some(Found::Live(live)) if live.record.user == *user => sessions.push(live),
                     _ => {}
                 }
@@ -319,13 +349,16 @@ impl Redis {
     }
 
     pub(super) async fn ping(&self) -> Result<(), Fault> {
-        let mut commands = Pipeline::new();
-        commands.cmd("PING");
-        self.exchange(&commands).await?.value().map(drop)
+        self.route.ping().await
+    }
+
+    /// What answers there, in words.
+    pub(super) async fn reached(&self) -> Result<String, Fault> {
+        self.route.reached().await
     }
 
     async fn exchange(&self, commands: &Pipeline) -> Result<Answers, Fault> {
-        self.link.exchange(commands, self.link.deadline()).await
+        self.route.exchange(commands, self.route.deadline()).await
     }
 }
 

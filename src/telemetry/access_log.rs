@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::clock::Timestamp;
-use crate::telemetry::Outcome;
+use crate::measure::Counter;
+use crate::reply::Reason;
+use crate::telemetry::{Outcome, Settings};
 
 /// Lines that may wait for a slow reader; further ones are counted and left out.
 const BACKLOG: usize = 16 * 1024;
@@ -28,6 +30,11 @@ pub struct AccessLog {
 }
 
 impl AccessLog {
+    /// As the settings say, on standard output.
+    pub fn of(settings: &Settings) -> Self {
+        if settings.access { Self::stdout(settings.json) } else { Self::off() }
+    }
+
     /// One that writes nothing.
     pub fn off() -> Self {
         Self { lines: None, json: true }
@@ -68,6 +75,11 @@ impl AccessLog {
         };
         lines.queue.put(&line);
     }
+
+    /// Lines left out so far.
+    pub(super) fn lost(&self) -> u64 {
+        self.lines.as_ref().map_or(0, |lines| lines.queue.lost.get())
+    }
 }
 
 /// The end of the queue that lines are put in at.
@@ -95,6 +107,8 @@ struct Queue {
     came: Condvar,
     /// It has ended.
     ended: Condvar,
+    /// Lines left out so far.
+    lost: Counter,
     /// The second that was written last, because most lines are of the same.
     second: Mutex<(u64, String)>,
 }
@@ -103,7 +117,6 @@ struct Queue {
 struct Waiting {
     text: String,
     lines: usize,
-    lost: u64,
     /// The writing thread sleeps until something comes.
     asleep: bool,
     /// Nothing more will come.
@@ -116,7 +129,7 @@ impl Queue {
     fn put(&self, line: &str) {
         let mut waiting = locked(&self.waiting);
         if waiting.lines >= BACKLOG {
-            waiting.lost += 1;
+            self.lost.up();
             return;
         }
         waiting.text.push_str(line);
@@ -142,13 +155,15 @@ impl Queue {
     }
 
     fn write_all(&self, mut writer: Box<dyn Write + Send>) {
-        let mut batch = String::new();
+        let (mut batch, mut told) = (String::new(), 0);
         loop {
-            let (lost, over) = self.take(&mut batch);
+            let over = self.take(&mut batch);
             // Nobody can be told that the log cannot be written; requests go on.
             let _ = writer.write_all(batch.as_bytes()).and_then(|()| writer.flush());
-            if lost > 0 {
-                tracing::warn!(lines = lost, "the access log was read too slowly; lines were left out");
+            let lines = self.lost.get() - told;
+            if lines > 0 {
+                told += lines;
+                tracing::warn!(lines, "the access log was read too slowly; lines were left out");
             }
             if over {
                 break;
@@ -158,8 +173,8 @@ impl Queue {
         self.ended.notify_all();
     }
 
-    /// Takes what waits, once something does; says how many lines were left out meanwhile, and whether this was all.
-    fn take(&self, batch: &mut String) -> (u64, bool) {
+    /// Takes what waits, once something does; says whether this was all.
+    fn take(&self, batch: &mut String) -> bool {
         batch.clear();
         let mut waiting = locked(&self.waiting);
         while waiting.lines == 0 && !waiting.over {
@@ -171,7 +186,7 @@ impl Queue {
         let mut waiting = gathered.unwrap_or_else(PoisonError::into_inner).0;
         mem::swap(&mut waiting.text, batch);
         waiting.lines = 0;
-        (mem::take(&mut waiting.lost), waiting.over)
+        waiting.over
     }
 
     /// `2026-11-20T00:00:00.123Z`
@@ -223,6 +238,19 @@ impl Json<'_> {
     }
 }
 
+/// As it stands in the log, for whoever else tells of it.
+pub(super) fn json_line(outcome: &Outcome) -> String {
+    let mut line = String::with_capacity(512);
+    write_json(&mut line, outcome, &rfc3339(outcome.at));
+    line
+}
+
+pub(super) fn rfc3339(at: Timestamp) -> String {
+    let millis = i64::try_from(at.as_millis()).unwrap_or(i64::MAX);
+    let moment = jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX);
+    format!("{moment:.3}")
+}
+
 fn write_json(line: &mut String, outcome: &Outcome, moment: &str) {
     let mut json = Json(line);
     json.text("ts", Some(moment));
@@ -230,9 +258,9 @@ fn write_json(line: &mut String, outcome: &Outcome, moment: &str) {
     json.shown("ip", format_args!("\"{}\"", outcome.ip));
     json.text("method", Some(&outcome.method));
     json.text("path", Some(&outcome.path));
-    json.text("rule", outcome.rule.as_deref());
+    json.text("rule", outcome.rule.as_ref().map(|rule| &*rule.name));
     json.text("outcome", Some(outcome.verdict.name()));
-    json.text("reason", outcome.reason);
+    json.text("reason", outcome.reason.map(Reason::name));
     if let Some(detail) = &outcome.detail {
         json.text("detail", Some(detail));
     }
@@ -260,10 +288,10 @@ fn write_text(line: &mut String, outcome: &Outcome, moment: &str) {
         outcome.path,
         outcome.status,
         outcome.verdict.name(),
-        or_dash(outcome.reason),
+        or_dash(outcome.reason.map(Reason::name)),
         or_dash(outcome.client.as_ref().map(|id| id.as_str())),
         or_dash(outcome.user.as_ref().map(|id| id.as_str())),
-        or_dash(outcome.rule.as_deref()),
+        or_dash(outcome.rule.as_ref().map(|rule| &*rule.name)),
         Millis(outcome.duration),
         outcome.detail.as_deref().map(|detail| format!(" ({detail})")).unwrap_or_default(),
     );
@@ -296,7 +324,7 @@ impl Write for Shared {
 mod tests {
     use super::*;
     use crate::ids::RequestId;
-    use crate::telemetry::Verdict;
+    use crate::telemetry::{RuleLabel, Verdict};
 
     fn outcome() -> Outcome {
         Outcome {
@@ -305,16 +333,20 @@ mod tests {
             ip: [10, 0, 0, 1].into(),
             method: "GET".into(),
             path: "/a?b=\"".into(),
-            rule: Some("news".into()),
+            rule: Some(RuleLabel { name: "news".into(), number: 0 }),
             verdict: Verdict::Refused,
-            reason: Some("client_missing"),
+            reason: Some(Reason::ClientMissing),
             detail: Some("api_token".into()),
             status: 401,
             client: None,
             user: None,
             session: None,
+            login: None,
+            ended: Vec::new(),
             duration: Duration::from_micros(1500),
             upstream: None,
+            upstream_after: None,
+            trace: None,
         }
     }
 

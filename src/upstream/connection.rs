@@ -31,7 +31,7 @@ pub(super) struct Connection {
     pub(super) reused: bool,
     room: usize,
     alarm: Option<Pin<Box<Sleep>>>,
-    _open: Open,
+    open: Open,
 }
 
 /// How closely an idle connection is looked at.
@@ -44,7 +44,7 @@ pub(super) enum Look {
 }
 
 #[derive(Debug)]
-enum Stream {
+pub(super) enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
 }
@@ -59,7 +59,7 @@ impl Connection {
             }
             Address::Unix(path) => Stream::Unix(UnixStream::connect(path).await?),
         };
-        Ok(Self { stream, input: BytesMut::new(), reused: false, room: LITTLE_ROOM, alarm: None, _open: open })
+        Ok(Self { stream, input: BytesMut::new(), reused: false, room: LITTLE_ROOM, alarm: None, open })
     }
 
     /// Whether nothing has happened on it while it was idle: neither an end nor bytes that nobody asked for, which would pass for
@@ -114,6 +114,11 @@ impl Connection {
                 return Poll::Ready(());
             }
         }
+    }
+
+    /// The socket, what was read ahead of it, and its place among those that are counted.
+    pub(super) fn into_parts(self) -> (Stream, BytesMut, Open) {
+        (self.stream, self.input, self.open)
     }
 
     /// Gets it ready to lie idle, in as little memory as it needs.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::upstream::connection::Connection;
-use crate::upstream::reply_head::{self, ReplyHead};
+use crate::upstream::reply_head::{self, Asked, ReplyHead};
 use crate::upstream::sending::{Progress, Sending};
 use crate::upstream::{Fault, Interim};
 
@@ -32,8 +32,8 @@ impl From<Broken> for Fault {
 /// What is known of the reply.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Expected<'a> {
-    /// Whether it has no body, because the method is HEAD.
-    pub(super) is_head: bool,
+    /// What it is to.
+    pub(super) asked: Asked,
     /// How long the application may neither take what it is offered nor reply.
     pub(super) patience: Duration,
     /// Where interim ones go.
@@ -77,7 +77,7 @@ fn poll_head(
     context: &mut Context<'_>,
 ) -> Poll<Result<ReplyHead, Broken>> {
     loop {
-        match reply_head::take(&mut connection.input, expected.is_head, heard, expected.interim) {
+        match reply_head::take(&mut connection.input, expected.asked, heard, expected.interim) {
             Ok(Some(head)) => return Poll::Ready(Ok(head)),
             Ok(None) => {}
             Err(why) => return Poll::Ready(Err(Broken::Fault(Fault::Failed(why)))),

@@ -16,6 +16,8 @@ pub(super) enum Framing {
     Chunked(Chunks),
     /// All until the connection ends.
     UntilClose,
+    /// None: the connection has switched protocols.
+    Switched,
 }
 
 /// What the bytes that were read hold.
@@ -48,7 +50,7 @@ impl Framing {
     /// Takes what is next out of `input`.
     pub(super) fn next(&mut self, input: &mut BytesMut) -> Result<Step, &'static str> {
         match self {
-            Self::Length(0) => Ok(Step::End),
+            Self::Length(0) | Self::Switched => Ok(Step::End),
             Self::Length(left) => Ok(take(left, input)),
             Self::Chunked(chunks) => chunks.next(input),
             Self::UntilClose if input.is_empty() => Ok(Step::More),
@@ -62,7 +64,7 @@ impl Framing {
             Self::Length(left) => *left == 0,
             // What is wrong with the chunks stays in the input, to be found when more of the body is asked for.
             Self::Chunked(chunks) => chunks.skip_to_data(input).is_ok() && *chunks == Chunks::Done,
-            Self::UntilClose => false,
+            Self::UntilClose | Self::Switched => false,
         }
     }
 
@@ -76,7 +78,7 @@ impl Framing {
         match self {
             Self::Length(left) => Some(*left),
             Self::Chunked(Chunks::Done) => Some(0),
-            Self::Chunked(_) | Self::UntilClose => None,
+            Self::Chunked(_) | Self::UntilClose | Self::Switched => None,
         }
     }
 }

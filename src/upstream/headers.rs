@@ -14,6 +14,7 @@ use crate::request::body::Body;
 use crate::request::headers::{is_hop_by_hop, may_be_named_by_connection, may_pass};
 use crate::request::php::{BodyKind, fold_name, url_decode};
 use crate::request::reserved::{Kind, Name, Places, Reserved};
+use crate::request::upgrade;
 use crate::secret::Secret;
 use crate::upstream::HostHeader;
 use crate::verify::Identity;
@@ -24,8 +25,14 @@ const MAX_INPUT_VARS: usize = 1000;
 /// Written by whoever sends the head, or settled with the client already.
 const NOT_PASSED: [&str; 5] = ["host", "content-length", "transfer-encoding", "expect", "cookie"];
 
+/// Written anew where a WebSocket is asked for.
+const OF_HANDSHAKE: [&str; 3] = ["sec-websocket-key", "sec-websocket-version", "sec-websocket-accept"];
+
 /// What a page that the gate asks for has of the caller's headers.
 const CARRIED: [&str; 3] = ["user-agent", "accept", "accept-language"];
+
+/// What a request in place of the caller's has of its own.
+const REPLACED: [&str; 3] = ["content-type", "referer", "origin"];
 
 /// `forward`.
 #[derive(Clone, Debug)]
@@ -48,6 +55,16 @@ pub struct Settings {
     pub upstream_name: String,
 }
 
+impl Settings {
+    fn host_for<'a>(&'a self, asked: &'a [u8]) -> &'a [u8] {
+        match &self.host {
+            HostHeader::Keep => asked,
+            HostHeader::Upstream => self.upstream_name.as_bytes(),
+            HostHeader::Name(name) => name.as_bytes(),
+        }
+    }
+}
+
 /// What else the head needs to know.
 #[derive(Clone, Debug)]
 pub struct Context<'a> {
@@ -65,6 +82,8 @@ pub struct Context<'a> {
     pub plain_reply: bool,
     /// `traceparent` to send.
     pub traceparent: &'a str,
+    /// The key of a request for a WebSocket, which goes on as one.
+    pub websocket: Option<&'a [u8]>,
 }
 
 /// Request line and headers, without framing headers (Content-Length, Transfer-Encoding, Connection) and without the empty line.
@@ -91,6 +110,42 @@ pub fn page(target: &str, inbound: &Inbound, context: &Context<'_>, settings: &S
         origin: &inbound.origin,
     };
     spoken.rebuilt(context, settings)
+}
+
+/// A request that goes in place of the caller's.
+#[derive(Clone, Copy, Debug)]
+pub struct Instead<'a> {
+    /// Its method.
+    pub method: &'a str,
+    /// Its target.
+    pub target: &'a [u8],
+    /// The page that a browser would have come from; `None` for what the caller says of that.
+    pub referer: Option<&'a str>,
+}
+
+/// The head of a request that goes in place of the caller's, with the caller's headers but for those that told of its own body and
+/// origin. A POST has an urlencoded form.
+pub fn instead(instead: Instead<'_>, inbound: &Inbound, context: &Context<'_>, settings: &Settings) -> Vec<u8> {
+    let replaced = if instead.referer.is_some() { &REPLACED[..] } else { &["content-type"] };
+    let kept = |(name, _): &(&[u8], &[u8])| !replaced.iter().any(|other| name.eq_ignore_ascii_case(other.as_bytes()));
+    let mut headers: Vec<(&[u8], &[u8])> = inbound.head.headers().filter(kept).collect();
+    headers.extend(instead.referer.map(|referer| (&b"Referer"[..], referer.as_bytes())));
+    if instead.method == "POST" {
+        headers.push((b"Content-Type", b"application/x-www-form-urlencoded"));
+    }
+    let spoken = Spoken {
+        method: instead.method,
+        target: Cow::Borrowed(instead.target),
+        host: inbound.head.host(),
+        headers,
+        origin: &inbound.origin,
+    };
+    spoken.rebuilt(context, settings)
+}
+
+/// The name by which the application is asked.
+pub fn host<'a>(inbound: &'a Inbound, settings: &'a Settings) -> &'a [u8] {
+    settings.host_for(inbound.head.host())
 }
 
 /// A query or an urlencoded form without the credentials that may stand in it, as `place` tells (`|places| places.form`).
@@ -139,7 +194,7 @@ fn params(raw: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// The target that the application is asked for.
-fn target<'a>(inbound: &'a Inbound, settings: &Settings) -> Cow<'a, [u8]> {
+pub fn target<'a>(inbound: &'a Inbound, settings: &Settings) -> Cow<'a, [u8]> {
     let whole = Cow::Borrowed(inbound.head.target_bytes());
     let Some(query) = inbound.target.raw_query.as_deref().filter(|_| settings.hide_credentials) else { return whole };
     match without_credentials(query.as_bytes(), &settings.reserved, |places| places.query) {
@@ -162,14 +217,7 @@ impl Spoken<'_> {
     /// The caller's headers are taken off before ours are put on, so nothing the caller says can remove ours.
     fn rebuilt(&self, context: &Context<'_>, settings: &Settings) -> Vec<u8> {
         let mut lines = Lines::begin(self.method, &self.target);
-        lines.put(
-            "Host",
-            match &settings.host {
-                HostHeader::Keep => self.host,
-                HostHeader::Upstream => settings.upstream_name.as_bytes(),
-                HostHeader::Name(name) => name.as_bytes(),
-            },
-        );
+        lines.put("Host", settings.host_for(self.host));
         let named = self.named_by_connection();
         for (name, value) in &self.headers {
             if self.passes(name, &named) && !is_dropped(name, context) && !is_replaced(name, settings) {
@@ -181,6 +229,9 @@ impl Spoken<'_> {
         self.put_forwarding(&mut lines, context);
         if let Some(key) = &settings.assertion_key {
             lines.put("X-Ticketgate-Assertion", self.assertion(key, context));
+        }
+        if let Some(key) = context.websocket {
+            put_upgrade(&mut lines, key);
         }
         lines.0
     }
@@ -275,10 +326,19 @@ fn put_identity(lines: &mut Lines, context: &Context<'_>, settings: &Settings) {
     }
 }
 
+/// What asks for a WebSocket: the one thing about a connection that the application is told.
+fn put_upgrade(lines: &mut Lines, key: &[u8]) {
+    lines.put("Connection", "Upgrade");
+    lines.put("Upgrade", "websocket");
+    lines.put("Sec-WebSocket-Version", upgrade::VERSION);
+    lines.put("Sec-WebSocket-Key", key);
+}
+
 /// What this request in particular goes without.
 fn is_dropped(name: &[u8], context: &Context<'_>) -> bool {
     context.drop_authorization && name.eq_ignore_ascii_case(b"authorization")
         || context.plain_reply && name.eq_ignore_ascii_case(b"accept-encoding")
+        || context.websocket.is_some() && OF_HANDSHAKE.iter().any(|ours| name.eq_ignore_ascii_case(ours.as_bytes()))
 }
 
 /// What stands for an identity, ours to give, or for a credential that is hidden.

@@ -7,8 +7,9 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until, timeout};
 
+use crate::measure::Gauge;
 use crate::upstream::connection::{Connection, Look};
-use crate::upstream::{Fault, Settings};
+use crate::upstream::{Fault, Figures, Settings};
 
 /// The connections of one worker thread. Cloning is shallow.
 #[derive(Clone, Debug)]
@@ -25,7 +26,9 @@ struct Shared {
     permits: Option<Arc<Semaphore>>,
     /// Connections there are, idle ones included.
     open: Arc<AtomicUsize>,
-    lists: Mutex<Vec<Weak<List>>>,
+    /// Requests that wait for a permit.
+    waiting: Gauge,
+    lists: Arc<Mutex<Vec<Weak<List>>>>,
 }
 
 /// Idle connections, the one used last at the end.
@@ -61,10 +64,30 @@ impl Drop for Open {
 
 impl Pool {
     pub(super) fn new(settings: Settings) -> Self {
-        let limit = settings.max_connections.min(Semaphore::MAX_PERMITS);
+        let limit = limit(&settings);
         let permits = (limit > 0).then(|| Arc::new(Semaphore::new(limit)));
-        let shared = Shared { settings, permits, open: Arc::default(), lists: Mutex::default() };
+        let shared =
+            Shared { settings, permits, open: Arc::default(), waiting: Gauge::default(), lists: Arc::default() };
         Self::of(Arc::new(shared))
+    }
+
+    /// A pool for a worker thread under other settings: with the connections of this one, where they lead to the same application.
+    pub(super) fn renewed(&self, settings: Settings) -> Self {
+        let old = &self.shared;
+        if old.settings.address != settings.address {
+            return Self::new(settings);
+        }
+        let permits = renewed_permits(old, limit(&settings));
+        let (open, waiting, lists) = (Arc::clone(&old.open), old.waiting.clone(), Arc::clone(&old.lists));
+        Self { list: Arc::clone(&self.list), shared: Arc::new(Shared { settings, permits, open, waiting, lists }) }
+    }
+
+    /// This worker's pool within the limits of another one: with its connections, where they lead to the same application.
+    pub(super) fn within(&self, other: &Self) -> Self {
+        if self.shared.settings.address != other.shared.settings.address {
+            return other.attach();
+        }
+        Self { list: Arc::clone(&self.list), shared: Arc::clone(&other.shared) }
     }
 
     fn of(shared: Arc<Shared>) -> Self {
@@ -85,6 +108,16 @@ impl Pool {
         &self.shared.settings
     }
 
+    pub(super) fn figures(&self) -> Figures {
+        let idle = locked(&self.shared.lists).iter().filter_map(Weak::upgrade).map(|list| list.len()).sum();
+        Figures {
+            open: self.shared.open.load(Ordering::Relaxed),
+            idle,
+            waiting: self.shared.waiting.get(),
+            limit: self.settings().max_connections,
+        }
+    }
+
     /// Waits for the right to send a request.
     pub(super) async fn lease(&self) -> Result<Lease, Fault> {
         let permit = match &self.shared.permits {
@@ -98,6 +131,7 @@ impl Pool {
         if let Ok(permit) = Arc::clone(permits).try_acquire_owned() {
             return Ok(permit);
         }
+        let _waiting = self.shared.waiting.enter();
         let queued = timeout(self.settings().queue_timeout, Arc::clone(permits).acquire_owned()).await;
         queued.map_err(|_| Fault::Overloaded)?.map_err(|_| Fault::Overloaded)
     }
@@ -152,6 +186,10 @@ impl Lease {
 }
 
 impl List {
+    fn len(&self) -> usize {
+        locked(&self.idle).len()
+    }
+
     fn take_latest(&self, idle_timeout: Duration) -> Option<Connection> {
         let mut idle = locked(&self.idle);
         match idle.pop() {
@@ -179,6 +217,36 @@ impl List {
             self.tended.store(false, Ordering::Release);
         }
         due
+    }
+}
+
+fn limit(settings: &Settings) -> usize {
+    settings.max_connections.min(Semaphore::MAX_PERMITS)
+}
+
+/// The same permits, so that requests under way go on counting, of which there may be another number. Those that began while there
+/// was no limit count nowhere.
+fn renewed_permits(old: &Shared, new_limit: usize) -> Option<Arc<Semaphore>> {
+    let permits = match &old.permits {
+        _ if new_limit == 0 => return None,
+        None => return Some(Arc::new(Semaphore::new(new_limit))),
+        Some(permits) => Arc::clone(permits),
+    };
+    let old_limit = limit(&old.settings);
+    permits.add_permits(new_limit.saturating_sub(old_limit));
+    let surplus = old_limit.saturating_sub(new_limit);
+    let in_use = surplus - permits.forget_permits(surplus);
+    if let Ok(in_use @ 1..) = u32::try_from(in_use) {
+        tokio::spawn(take_away(Arc::clone(&permits), in_use));
+    }
+    Some(permits)
+}
+
+/// Takes permits away as the requests that hold them end, before any that waits gets one.
+async fn take_away(permits: Arc<Semaphore>, count: u32) {
+    // An error means that it is closed, which nobody does.
+    if let Ok(surplus) = permits.acquire_many_owned(count).await {
+        surplus.forget();
     }
 }
 

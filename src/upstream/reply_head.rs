@@ -3,7 +3,7 @@
 use std::mem::MaybeUninit;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONNECTION, CONTENT_LENGTH, SET_COOKIE, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, SET_COOKIE, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use hyper::ext::ReasonPhrase;
 
@@ -25,6 +25,17 @@ pub(super) struct ReplyHead {
     pub(super) keep_alive: bool,
 }
 
+/// What a reply is to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// A request as most are.
+    Usual,
+    /// HEAD: it has no body.
+    Head,
+    /// One for a WebSocket: the connection may switch to it.
+    Upgrade,
+}
+
 /// What a head says.
 struct Parsed<'a> {
     /// The bytes it stands in.
@@ -39,7 +50,7 @@ struct Parsed<'a> {
 /// there was any, `heard` tells.
 pub(super) fn take(
     input: &mut BytesMut,
-    is_head: bool,
+    asked: Asked,
     heard: &mut bool,
     interim: &Interim,
 ) -> Result<Option<ReplyHead>, String> {
@@ -50,6 +61,7 @@ pub(super) fn take(
         let mut room = [const { MaybeUninit::uninit() }; MOST_HEADERS];
         let parsed = parse(&bytes, &mut room)?;
         match parsed.code {
+            101 if asked == Asked::Upgrade => return parsed.switched().map(Some),
             101 => return Err("it switched protocols unasked".to_owned()),
             // The gate asks the client for its body itself, and never the application whether it wants one.
             100 => *heard = true,
@@ -57,7 +69,7 @@ pub(super) fn take(
                 *heard = true;
                 interim.say(&parsed.interim_head()?);
             }
-            _ => return parsed.read(is_head).map(Some),
+            _ => return parsed.read(asked == Asked::Head).map(Some),
         }
     }
 }
@@ -113,6 +125,22 @@ impl Parsed<'_> {
         let says = |word: &[u8]| connection.iter().any(|said| said.eq_ignore_ascii_case(word));
         let keep_alive = !says(b"close") && (self.is_http_11 || says(b"keep-alive"));
         Ok(ReplyHead { response, framing: self.framing(is_head)?, keep_alive })
+    }
+
+    /// The head after which the connection is a WebSocket (RFC 9110, 15.2.2; RFC 6455, 4.1).
+    fn switched(&self) -> Result<ReplyHead, String> {
+        let connection = self.connection();
+        let mut protocols = self.all(&UPGRADE);
+        let to_websocket = protocols.next().is_some_and(|name| name.eq_ignore_ascii_case(b"websocket"));
+        let says_so = connection.iter().any(|said| said.eq_ignore_ascii_case(b"upgrade"));
+        if !to_websocket || protocols.next().is_some() || !says_so || !self.is_http_11 {
+            return Err("it switched to another protocol than was asked for".to_owned());
+        }
+        let mut response = Response::new(());
+        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        *response.headers_mut() = self.kept_headers(StatusCode::SWITCHING_PROTOCOLS, &connection)?;
+        response.headers_mut().remove(CONTENT_LENGTH);
+        Ok(ReplyHead { response, framing: Framing::Switched, keep_alive: false })
     }
 
     /// An interim head as the client gets it: no place for cookies, which may be held.
@@ -201,7 +229,7 @@ mod tests {
 
     fn read(head: &str) -> Result<ReplyHead, String> {
         let mut input = BytesMut::from(head);
-        take(&mut input, false, &mut false, &Interim::default()).map(|head| head.expect("a whole head"))
+        take(&mut input, Asked::Usual, &mut false, &Interim::default()).map(|head| head.expect("a whole head"))
     }
 
     #[test]
@@ -261,6 +289,30 @@ mod tests {
     }
 
     #[test]
+    fn a_connection_switches_only_to_what_was_asked_for() {
+        let read = |asked, head: &str| {
+            let mut input = BytesMut::from(format!("{head}\r\n\r\nmore").as_str());
+            take(&mut input, asked, &mut false, &Interim::default()).map(|head| (head.expect("a head"), input))
+        };
+        let right = "HTTP/1.1 101 Switching Protocols\r\nupgrade: WebSocket\r\nconnection: x, upgrade\r\nx: 1\r\n\
+                     Content-Length: 5\r\nSec-WebSocket-Accept: a";
+        let (head, input) = read(Asked::Upgrade, right).unwrap();
+        assert_eq!((head.response.status().as_u16(), &head.framing), (101, &Framing::Switched));
+        let kept: Vec<_> = head.response.headers().keys().map(HeaderName::as_str).collect();
+        assert_eq!((kept, &input[..]), (vec!["sec-websocket-accept"], &b"more"[..]));
+        assert!(read(Asked::Usual, right).is_err() && read(Asked::Head, right).is_err());
+        for (from, to) in [
+            ("WebSocket", "h2c"),
+            ("WebSocket", "websocket, h2c"),
+            ("upgrade: WebSocket", "upgrade: WebSocket\r\nupgrade: WebSocket"),
+            ("x, upgrade", "x"),
+            ("HTTP/1.1", "HTTP/1.0"),
+        ] {
+            assert!(read(Asked::Upgrade, &right.replace(from, to)).is_err(), "{to}");
+        }
+    }
+
+    #[test]
     fn what_concerns_the_connection_alone_is_taken_off_and_the_rest_keeps_its_order() {
         let read = read(
             "HTTP/1.1 200 Fine\r\nSet-Cookie: a=1\r\nConnection: keep-alive, X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\n\
@@ -276,16 +328,16 @@ mod tests {
 
     #[test]
     fn a_length_stays_where_it_tells_of_a_body_that_is_left_out() {
-        let kept = |head: &str, is_head| {
+        let kept = |head: &str, asked| {
             let mut input = BytesMut::from(head);
-            let read = take(&mut input, is_head, &mut false, &Interim::default()).unwrap().unwrap();
+            let read = take(&mut input, asked, &mut false, &Interim::default()).unwrap().unwrap();
             assert_eq!(read.framing, Framing::Length(0));
             read.response.headers().get(CONTENT_LENGTH).cloned()
         };
-        assert_eq!(kept("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", true).unwrap(), "5");
-        assert_eq!(kept("HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", false).unwrap(), "5");
-        assert_eq!(kept("HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n", false), None);
-        assert_eq!(kept("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", true), None);
+        assert_eq!(kept("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", Asked::Head).unwrap(), "5");
+        assert_eq!(kept("HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", Asked::Usual).unwrap(), "5");
+        assert_eq!(kept("HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n", Asked::Usual), None);
+        assert_eq!(kept("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", Asked::Head), None);
     }
 
     #[test]
@@ -296,7 +348,7 @@ mod tests {
         interim.open();
         for (at, byte) in all.bytes().enumerate() {
             input.extend_from_slice(&[byte]);
-            let taken = take(&mut input, false, &mut heard, &interim).unwrap();
+            let taken = take(&mut input, Asked::Usual, &mut heard, &interim).unwrap();
             assert_eq!(heard, at >= 24, "at {at}");
             if let Some(head) = taken {
                 assert_eq!(head.response.status(), StatusCode::CREATED);
@@ -312,10 +364,10 @@ mod tests {
     fn a_head_without_end_is_refused() {
         let mut input = BytesMut::from("HTTP/1.1 200 OK\r\nX: ");
         input.resize(LONGEST - 1, b'x');
-        assert!(matches!(take(&mut input, false, &mut false, &Interim::default()), Ok(None)));
+        assert!(matches!(take(&mut input, Asked::Usual, &mut false, &Interim::default()), Ok(None)));
         input.extend_from_slice(b"x");
-        assert!(take(&mut input, false, &mut false, &Interim::default()).is_err());
+        assert!(take(&mut input, Asked::Usual, &mut false, &Interim::default()).is_err());
         input.extend_from_slice(b"\r\n\r\n");
-        assert!(take(&mut input, false, &mut false, &Interim::default()).is_err());
+        assert!(take(&mut input, Asked::Usual, &mut false, &Interim::default()).is_err());
     }
 }

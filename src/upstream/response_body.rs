@@ -3,20 +3,22 @@
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
-use http_body::{Frame, SizeHint};
+use bytes::{Bytes, BytesMut};
+use http_body::{Body as _, Frame, SizeHint};
+use http_body_util::BodyExt as _;
 
 use crate::upstream::Fault;
 use crate::upstream::connection::Connection;
 use crate::upstream::framing::{Framing, Step};
 use crate::upstream::pool::Lease;
 use crate::upstream::sending::Sending;
+use crate::upstream::switched::Switched;
 
 /// A response body on its way: reads from the application's connection when it is polled, and gives the connection back to the
 /// pool at its end. Dropped before that, it closes the connection. A body that breaks off is an error, never a short success.
 #[derive(Debug)]
 pub struct ResponseBody {
-    /// Come along with the head already.
+    /// Come along with the head already, or read before its turn.
     ready: Option<Bytes>,
     /// Where the rest comes from.
     flow: Option<Box<Flow>>,
@@ -47,6 +49,35 @@ impl ResponseBody {
             return Self { ready: Some(bytes), flow: None };
         }
         Self { ready: None, flow: Some(Box::new(flow)) }
+    }
+
+    /// The connection, where the application has switched protocols on it.
+    pub fn into_switched(self) -> Option<Switched> {
+        let flow = self.flow.filter(|flow| flow.framing == Framing::Switched && flow.sending.is_sent())?;
+        let Flow { connection, lease, .. } = *flow;
+        Some(Switched::new(connection, lease))
+    }
+}
+
+impl ResponseBody {
+    /// The whole body, where it ends within `most` bytes; whatever was read of it comes again.
+    pub async fn peek(&mut self, most: usize) -> Result<Option<Bytes>, Fault> {
+        if self.size_hint().lower() > most as u64 {
+            return Ok(None);
+        }
+        let mut read = BytesMut::new();
+        while let Some(frame) = self.frame().await {
+            if let Ok(data) = frame?.into_data() {
+                read.extend_from_slice(&data);
+            }
+            if read.len() > most {
+                self.ready = Some(read.freeze());
+                return Ok(None);
+            }
+        }
+        let whole = read.freeze();
+        self.ready = Some(whole.clone()).filter(|whole| !whole.is_empty());
+        Ok(Some(whole))
     }
 }
 
@@ -81,7 +112,8 @@ impl http_body::Body for ResponseBody {
 
     fn size_hint(&self) -> SizeHint {
         let length = match (&self.ready, &self.flow) {
-            (Some(bytes), _) => Some(bytes.len() as u64),
+            (Some(bytes), None) => Some(bytes.len() as u64),
+            (Some(bytes), Some(flow)) => flow.framing.length().map(|rest| rest + bytes.len() as u64),
             (None, Some(flow)) => flow.framing.length(),
             (None, None) => Some(0),
         };

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::clock::Timestamp;
 use crate::credentials::Claims;
 use crate::ids::{ClientId, TokenHash};
-use crate::store::{Fault, Found, Live, Store};
+use crate::store::{Fault, Found, Live, Store, Told};
 use crate::verify::Case;
 use crate::verify::denial::{Denial, SessionFlaw};
 
@@ -45,14 +45,32 @@ pub struct Extension {
     pub urgent: bool,
 }
 
+/// How long a session lives.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Span {
+    /// Its expiry, as far as it was pushed.
+    pub(super) expires: Timestamp,
+    /// Its end, whatever happens.
+    pub(super) ends: Timestamp,
+}
+
+impl Span {
+    pub(super) fn of(live: &Live) -> Self {
+        Self { expires: live.expires, ends: live.record.ends }
+    }
+}
+
 /// A session that ends sooner than this is extended before its request goes on: noted in passing, the use could come too late.
 const SOON: Duration = Duration::from_secs(1);
 
 impl Extension {
     /// Tells the store.
-    pub(super) async fn note(self, store: &Store) -> Result<(), Fault> {
-        store.extend(self.hash, self.life);
-        if self.urgent { store.flush().await } else { Ok(()) }
+    pub(super) async fn note(self, store: &Store) -> Result<Told, Fault> {
+        let told = store.extend(self.hash, self.life);
+        if self.urgent {
+            store.flush().await?;
+        }
+        Ok(told)
     }
 }
 
@@ -61,14 +79,19 @@ impl SessionSettings {
     /// is told `extend_every` more than promised, so that it need not be told again before then. An `extend_every` that is not
     /// shorter than `idle` would keep sessions for a multiple of it: then the surplus is a quarter of `idle`.
     pub(super) fn extension(&self, live: &Live, now: Timestamp) -> Option<Extension> {
-        let promised = now.plus(self.idle).min(live.record.ends);
-        if live.expires >= promised {
+        self.extension_of(live.hash, Span::of(live), now)
+    }
+
+    /// The same of a session of which only that is known.
+    pub(super) fn extension_of(&self, hash: TokenHash, span: Span, now: Timestamp) -> Option<Extension> {
+        let promised = now.plus(self.idle).min(span.ends);
+        if span.expires >= promised {
             return None;
         }
         let surplus = if self.extend_every < self.idle { self.extend_every } else { self.idle / 4 };
-        let until = promised.plus(surplus).min(live.record.ends);
-        let urgent = live.expires.since(now) < SOON;
-        Some(Extension { hash: live.hash, life: until.since(now), urgent })
+        let until = promised.plus(surplus).min(span.ends);
+        let urgent = span.expires.since(now) < SOON;
+        Some(Extension { hash, life: until.since(now), urgent })
     }
 }
 

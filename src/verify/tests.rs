@@ -24,6 +24,8 @@ fn rule(require: Requirement) -> Rule {
         require,
         login: None,
         logout: None,
+        logout_before: None,
+        csrf: None,
         extend: true,
         limit: None,
         signatures: Arc::default(),
@@ -31,6 +33,7 @@ fn rule(require: Requirement) -> Rule {
         opaque_body: false,
         max_body: None,
         response_timeout: None,
+        websocket: None,
     }
 }
 
@@ -84,7 +87,7 @@ fn live(client: Option<&str>) -> Live {
         jar: Vec::new(),
         holds_cookies: false,
     };
-    Live { hash: TokenHash::new([1; 32]), record, expires: NOW.plus(HOUR), used: NOW.minus(HOUR) }
+    Live { hash: TokenHash::new([1; 32]), record: Arc::new(record), expires: NOW.plus(HOUR), used: NOW.minus(HOUR) }
 }
 
 fn token() -> String {
@@ -141,7 +144,7 @@ impl Trial {
     /// Client, signature and session; and what is known of the signature.
     fn judge_all(self) -> Result<(Permit, Option<Extension>, Signed), Denial> {
         let rule = Rule { signatures: Arc::new(self.signatures), ..rule(self.require) };
-        let decided = Decided { rule: &rule, endpoint: self.endpoint };
+        let decided = Decided { rule: &rule, number: 0, endpoint: self.endpoint };
         let api_token = self.api_token.unwrap_or_default();
         let claims = Claims {
             client_id: self.client_id.map(str::as_bytes),
@@ -217,7 +220,7 @@ fn a_session_expires_and_ends_at_its_greatest_age() {
     assert_eq!(Trial::denial(expired), Denial::UserRefused(SessionFlaw::Expired));
     let aged = |t: &mut Trial| {
         let mut session = live(Some("ios"));
-        session.record.ends = NOW;
+        Arc::make_mut(&mut session.record).ends = NOW;
         t.session = Some(Found::Live(session));
     };
     assert_eq!(Trial::denial(aged), Denial::UserRefused(SessionFlaw::Expired));
@@ -228,7 +231,8 @@ fn an_extension_never_passes_the_greatest_age_and_is_made_only_when_due() {
     let extension_of = |expires: Timestamp, ends: Timestamp| {
         let trial = Trial::with(|t| {
             let mut session = live(Some("ios"));
-            (session.expires, session.record.ends) = (expires, ends);
+            session.expires = expires;
+            Arc::make_mut(&mut session.record).ends = ends;
             t.session = Some(Found::Live(session));
         });
         trial.judge().unwrap().1.map(|extension| extension.life)

@@ -92,7 +92,10 @@ impl Unproved {
             Box::pin(async move {
                 let mut proof = self.prove(hash, &store, clock.now(), UPLOAD).await;
                 if let (Ok(()), Some(extension)) = (&proof, extension) {
-                    proof = extension.note(&store).await.map_err(Refusal::from);
+                    match extension.note(&store).await {
+                        Ok(told) => told.wait().await,
+                        Err(fault) => proof = Err(fault.into()),
+                    }
                 }
                 let Err(refusal) = proof else { return true };
                 // Nobody else sets it.

@@ -13,7 +13,7 @@ use ticketgate::gate::Arrived;
 use ticketgate::reply::Body;
 use ticketgate::request::Unreadable;
 use ticketgate::request::head::Methods;
-use ticketgate::server::{Listen, Listener, Room, Settings, serve_with};
+use ticketgate::server::{Current, Listen, Listener, Room, Serving, Settings, serve};
 use ticketgate::shutdown::{self, Phase, Shutdown, Trigger};
 use tokio::sync::Semaphore;
 
@@ -45,6 +45,7 @@ pub(crate) fn settings() -> Settings {
         keep_alive: PATIENCE,
         write: PATIENCE,
         drain: PATIENCE,
+        tls: None,
     }
 }
 
@@ -63,7 +64,8 @@ impl Server {
             let (release, arrived) = (Arc::clone(&release), Arc::clone(&arrived));
             move |request| tell(request, Arc::clone(&release), Arc::clone(&arrived))
         };
-        let worker = serve_with(listener, handler, Arc::new(settings), shutdown.clone());
+        let current = Arc::new(Current::new(Serving::new(Arc::new(settings), handler)));
+        let worker = serve(listener, current, shutdown.clone());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let thread = Some(std::thread::spawn(move || runtime.block_on(worker)));
         Self { address, trigger, shutdown, release, arrived, room, thread }

@@ -14,10 +14,11 @@ use ticketgate::admin::{self, Parts};
 use ticketgate::clock::Clock;
 use ticketgate::ids::ClientId;
 use ticketgate::secret::Secret;
-use ticketgate::server::{Listen, Listener};
+use ticketgate::server::{Listen, Listener, Room};
 use ticketgate::shutdown::{self, Phase, Trigger};
 use ticketgate::store::record::{Algorithm, LiveSecret};
 use ticketgate::store::{self, Location, Store};
+use ticketgate::telemetry::{AccessLog, Telemetry};
 use ticketgate::upstream::{self, Address, HostHeader, Upstream};
 use ticketgate::verify::client_token::Recipe;
 use ticketgate::verify::{FileClient, SessionSettings};
@@ -91,8 +92,12 @@ impl Admin {
             session: setting.session,
             holds_cookies: true,
             file_clients: vec![Arc::new(file_client())],
+            config: Value::Null,
+            telemetry: Telemetry::new(AccessLog::off(), clock.now()),
+            connections: Room::for_connections(1),
             clock: clock.clone(),
             shutdown: shutdown.clone(),
+            reload: ticketgate::reload::channel().0,
         };
         let admin = Arc::new(admin::Admin::new(parts));
         let serve = async move { admin::serve(listener, admin, shutdown).await.expect("served") };
@@ -162,7 +167,13 @@ impl Answer {
 
 fn memory() -> store::Settings {
     let timeout = Duration::from_secs(5);
-    store::Settings { location: Location::Memory, prefix: "ticketgate:".to_owned(), keys: Vec::new(), timeout }
+    store::Settings {
+        location: Location::Memory,
+        prefix: "ticketgate:".to_owned(),
+        keys: Vec::new(),
+        timeout,
+        tls: Default::default(),
+    }
 }
 
 fn upstream(port: u16) -> Upstream {

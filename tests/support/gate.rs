@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ticketgate::app::{self, Manner, Running};
 use ticketgate::clock::{Clock, Timestamp};
-use ticketgate::config::{self, Overrides};
+use ticketgate::config::{self, Overrides, Settings};
 use ticketgate::telemetry::AccessLog;
 
 use super::caller::Caller;
@@ -34,6 +34,7 @@ const WORKERS: usize = 2;
 pub struct Setup {
     yaml: String,
     values: HashMap<&'static str, String>,
+    variables: HashMap<&'static str, String>,
     clock: Clock,
 }
 
@@ -41,7 +42,7 @@ impl Gate {
     /// A gate of that configuration, in which `{NAME}` stands for what [`Setup::put`] gives. Listeners are on free ports of
     /// the loopback, and only errors are logged, unless it says otherwise.
     pub fn with(yaml: &str) -> Setup {
-        Setup { yaml: yaml.to_owned(), values: HashMap::new(), clock: Clock::movable() }
+        Setup { yaml: yaml.to_owned(), values: HashMap::new(), variables: HashMap::new(), clock: Clock::movable() }
     }
 
     pub fn get(&self, target: &str) -> Request {
@@ -93,6 +94,12 @@ impl Gate {
         move_to(&self.clock, second);
     }
 
+    /// Puts another configuration in force, as its file would when it changes. The error is every key that needs a restart.
+    pub fn take_up(&mut self, setup: &Setup) -> Result<(), Vec<&'static str>> {
+        let bound = self.running.take_up(setup.settings()).err().unwrap_or_default();
+        if bound.is_empty() { Ok(()) } else { Err(bound.into_iter().map(|bound| bound.key).collect()) }
+    }
+
     /// Ends the gate as an operator would, and waits until it has ended.
     pub async fn stop(self) {
         self.running.drain().await;
@@ -118,19 +125,31 @@ impl Setup {
         self
     }
 
+    /// Sets an environment variable, for [`Setup::start`]; there are no others.
+    pub fn variable(mut self, name: &'static str, value: &str) -> Self {
+        self.variables.insert(name, value.to_owned());
+        self
+    }
+
     /// Shares the time with others.
     pub fn clock(mut self, clock: &Clock) -> Self {
         self.clock = clock.clone();
         self
     }
 
-    pub async fn start(self) -> Gate {
+    /// What it says.
+    pub fn settings(&self) -> Settings {
         let yaml = self.text();
-        let loaded = config::parse(&yaml, Path::new("test.yaml"), &Overrides::default())
+        let environment = |name: &str| Ok(self.variables.get(name).cloned());
+        let loaded = config::parse_in(&yaml, Path::new("test.yaml"), &Overrides::default(), &environment)
             .unwrap_or_else(|faults| panic!("{faults:#?}\nin\n{yaml}"));
+        loaded.settings
+    }
+
+    pub async fn start(self) -> Gate {
         let lines = Arc::default();
         let manner = Manner { clock: self.clock.clone(), log: AccessLog::memory(Arc::clone(&lines)), workers: WORKERS };
-        let running = app::start(loaded.settings, manner).await.expect("a gate that starts");
+        let running = app::start(self.settings(), manner).await.expect("a gate that starts");
         let address = running.addresses.first().expect("a public address").clone();
         Gate { clock: self.clock, address, admin: running.admin.clone(), running, lines }
     }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::net::{TcpSocket, TcpStream};
 
 /// After this long without a byte a test has failed, and must not hang.
@@ -51,6 +51,12 @@ impl Request {
         self
     }
 
+    /// Takes a header away again.
+    pub fn without(mut self, name: &str) -> Self {
+        self.headers.retain(|(other, _)| other != name);
+        self
+    }
+
     /// Replaces Host.
     pub fn host(mut self, value: &str) -> Self {
         self.headers.retain(|(name, _)| name != "Host");
@@ -82,12 +88,18 @@ impl Request {
     }
 
     async fn send(self) -> Reply {
+        self.begin().await.1
+    }
+
+    /// Sends it, and leaves the connection open behind the reply.
+    pub async fn begin(self) -> (Connection, Reply) {
         let mut connection = match self.from {
             Some(ip) => Connection::open_from(ip, &self.address).await,
             None => Connection::open(&self.address).await,
         };
         connection.send(&self.to_bytes()).await;
-        connection.reply_to(&self.method).await.expect("a reply")
+        let reply = connection.reply_to(&self.method).await.expect("a reply");
+        (connection, reply)
     }
 }
 
@@ -166,10 +178,15 @@ impl Reply {
     }
 }
 
+/// What carries bytes both ways.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + Sync + std::fmt::Debug {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send + Sync + std::fmt::Debug> Stream for T {}
+
 /// One connection, for several requests or for bytes that are none.
 #[derive(Debug)]
 pub struct Connection {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     unread: Vec<u8>,
 }
 
@@ -178,20 +195,30 @@ impl Connection {
         let stream =
             TcpStream::connect(address).await.unwrap_or_else(|error| panic!("cannot reach {address}: {error}"));
         stream.set_nodelay(true).expect("TCP_NODELAY");
-        Self { stream, unread: vec![] }
+        Self::over(stream)
     }
 
     pub async fn open_from(ip: IpAddr, address: &str) -> Self {
         let address: SocketAddr = address.parse().expect("an address");
         let socket = if ip.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }.expect("a socket");
         socket.bind(SocketAddr::new(ip, 0)).expect("an address of this machine");
-        let stream = socket.connect(address).await.expect("a connection");
-        Self { stream, unread: vec![] }
+        Self::over(socket.connect(address).await.expect("a connection"))
+    }
+
+    /// One over something else than TCP.
+    pub fn over(stream: impl Stream + 'static) -> Self {
+        Self { stream: Box::new(stream), unread: vec![] }
+    }
+
+    /// Both directions, for two tasks. What was read already is lost.
+    pub fn split(self) -> (ReadHalf<Box<dyn Stream>>, WriteHalf<Box<dyn Stream>>) {
+        tokio::io::split(self.stream)
     }
 
     /// Sends these bytes. That the other side has already closed is seen when the reply is read.
     pub async fn send(&mut self, bytes: &[u8]) {
         let _ = self.stream.write_all(bytes).await;
+        let _ = self.stream.flush().await;
     }
 
     /// Says that nothing more will be sent.

@@ -158,14 +158,19 @@ fn fpm_program() -> PathBuf {
     found.filter(named).max().unwrap_or_else(|| PathBuf::from("php-fpm"))
 }
 
-/// nginx takes over the listening socket that it finds at the descriptor named in `NGINX` (ngx_add_inherited_sockets), so the
-/// port cannot be lost between choosing and binding, and connections wait until it is ready.
 fn start_nginx(directory: &Path, root: &Path, listener: TcpListener) -> Group {
-    let configuration = directory.join("nginx.conf");
     let address = listener.local_addr().expect("its address").to_string();
-    fs::write(&configuration, nginx_configuration(directory, root, &address)).expect("a configuration");
+    start_nginx_on(directory, &nginx_configuration(directory, root, &address), listener)
+}
+
+/// nginx with a configuration of its own, which listens at the address of that socket. It takes the socket over from the descriptor
+/// named in `NGINX` (ngx_add_inherited_sockets), so the port cannot be lost between choosing and binding, and connections wait until
+/// it is ready.
+pub fn start_nginx_on(directory: &Path, configuration: &str, listener: TcpListener) -> Group {
+    let path = directory.join("nginx.conf");
+    fs::write(&path, configuration).expect("a configuration");
     let mut command = Command::new("nginx");
-    command.arg("-p").arg(directory).arg("-c").arg(configuration).args(["-e", "stderr"]);
+    command.arg("-p").arg(directory).arg("-c").arg(path).args(["-e", "stderr"]);
     Group::start(command.env("NGINX", "0;").stdin(Stdio::from(OwnedFd::from(listener))).stderr(Stdio::null()))
 }
 

@@ -1,5 +1,6 @@
 //! The program itself in a process of its own, for what cannot be seen within a test: its memory, its signals, its end.
 
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -26,7 +27,7 @@ pub struct Process {
     pub admin: String,
     child: Child,
     said: Arc<Mutex<Vec<String>>>,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 /// How a run of the program ended.
@@ -40,7 +41,14 @@ pub struct Ended {
 impl Process {
     /// Runs `serve` with that configuration until it listens.
     pub async fn serve(yaml: &str) -> Self {
-        let mut process = Self::spawn(yaml);
+        let directory = tempfile::tempdir().expect("a directory");
+        std::fs::write(directory.path().join("ticketgate.yaml"), yaml).expect("a configuration");
+        Self::serve_in(directory).await
+    }
+
+    /// Runs `serve` with the `ticketgate.yaml` that stands there until it listens.
+    pub async fn serve_in(directory: TempDir) -> Self {
+        let mut process = Self::spawn(directory);
         let listening = process.line_with("ticketgate listening on ").await;
         let (address, admin) = listening.split_once(", admin on ").expect("both addresses");
         address.trim_start_matches("ticketgate listening on ").clone_into(&mut process.address);
@@ -50,13 +58,13 @@ impl Process {
 
     /// Runs `serve` with a configuration that it cannot serve with.
     pub async fn fails(yaml: &str) -> Ended {
-        Self::spawn(yaml).ended().await
+        let directory = tempfile::tempdir().expect("a directory");
+        std::fs::write(directory.path().join("ticketgate.yaml"), yaml).expect("a configuration");
+        Self::spawn(directory).ended().await
     }
 
-    fn spawn(yaml: &str) -> Self {
-        let directory = tempfile::tempdir().expect("a directory");
+    fn spawn(directory: TempDir) -> Self {
         let path = directory.path().join("ticketgate.yaml");
-        std::fs::write(&path, yaml).expect("a configuration");
         let mut command = Command::new(env!("CARGO_BIN_EXE_ticketgate"));
         command.args(["serve", "-c"]).arg(path).env_clear().kill_on_drop(true);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
@@ -64,7 +72,12 @@ impl Process {
         let said = Arc::default();
         let lines = BufReader::new(child.stderr.take().expect("a piped stderr")).lines();
         tokio::spawn(listen(lines, Arc::clone(&said)));
-        Self { address: String::new(), admin: String::new(), child, said, _directory: directory }
+        Self { address: String::new(), admin: String::new(), child, said, directory }
+    }
+
+    /// A file beside its configuration, `ticketgate.yaml`.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
     }
 
     /// Its process id.

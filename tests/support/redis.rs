@@ -1,13 +1,28 @@
 //! A real Redis of a test's own: on a free port, in a temporary directory, gone when dropped.
 
 #![allow(dead_code, unreachable_pub, reason = "each test file includes this and uses a part of it")]
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on fails"
+)]
 
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+
+#[path = "redis/authority.rs"]
+pub mod authority;
+#[path = "redis/cluster.rs"]
+pub mod cluster;
+#[path = "redis/sentinels.rs"]
+pub mod sentinels;
+#[path = "redis/shared.rs"]
+pub mod shared;
 
 /// A running Redis.
 #[derive(Debug)]
@@ -26,13 +41,17 @@ impl RedisServer {
 
     /// Starts one with further arguments (`["--maxclients", "1"]`).
     pub fn start_with(arguments: &[&str]) -> Self {
-        let arguments: Vec<_> = arguments.iter().map(|&argument| argument.to_owned()).collect();
+        Self::start_by(|_| arguments.iter().map(|&argument| argument.to_owned()).collect())
+    }
+
+    /// Starts one with arguments that are made for its folder, each time it is tried.
+    pub fn start_by(arguments: impl Fn(&Path) -> Vec<String>) -> Self {
         // Another process may take the port between finding and using it.
         for _ in 0..10 {
             let directory = tempfile::tempdir().unwrap();
-            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            let (port, arguments) = (free_port(), arguments(directory.path()));
             let child = spawn(port, &arguments, &directory);
-            let mut server = Self { child, port, arguments: arguments.clone(), directory };
+            let mut server = Self { child, port, arguments, directory };
             if server.is_up() {
                 return server;
             }
@@ -43,6 +62,17 @@ impl RedisServer {
     /// Where it listens.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// What follows an option on its command line.
+    pub fn argument(&self, option: &str) -> &str {
+        let at = self.arguments.iter().position(|argument| argument == option).expect(option);
+        &self.arguments[at + 1]
+    }
+
+    /// Where it keeps its files.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     /// `redis://127.0.0.1:PORT`
@@ -90,6 +120,14 @@ impl RedisServer {
         redis::cmd(name).arg(arguments).query(&mut self.connect()).unwrap()
     }
 
+    /// What it says of its replication; nothing where it is away.
+    pub fn replication(&self) -> String {
+        let client = redis::Client::open(self.url()).unwrap();
+        let connection = client.get_connection_with_timeout(Duration::from_secs(1));
+        let info = connection.and_then(|mut connection| redis::cmd("INFO").arg("replication").query(&mut connection));
+        info.unwrap_or_default()
+    }
+
     /// Whether it answers before it exits; `LOADING` is an answer.
     fn is_up(&mut self) -> bool {
         let deadline = Instant::now() + Duration::from_secs(20);
@@ -103,7 +141,7 @@ impl RedisServer {
                 .and_then(|mut connection| redis::cmd("PING").query::<String>(&mut connection));
             match answer {
                 Ok(_) => return true,
-                Err(error) if error.code() == Some("LOADING") => return true,
+                Err(error) if matches!(error.code(), Some("LOADING" | "NOAUTH")) => return true,
                 Err(_) => std::thread::sleep(Duration::from_millis(10)),
             }
         }
@@ -119,15 +157,38 @@ impl Drop for RedisServer {
     }
 }
 
+/// A port that nobody listens on.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// The lines of the configuration in `docs/scaling.md` that begins so: what is recommended is what is tested.
+pub fn manual(beginning: &str) -> Vec<String> {
+    let manual = std::fs::read_to_string("docs/scaling.md").unwrap();
+    let blocks = manual.split("\n```conf\n").skip(1).filter_map(|rest| rest.split_once("\n```"));
+    let block = blocks.map(|(block, _)| block).find(|block| block.starts_with(beginning));
+    block.expect(beginning).lines().map(str::to_owned).collect()
+}
+
+/// Looks until something is so.
+pub fn until(what: &str, is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "still not so: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 fn spawn(port: u16, arguments: &[String], directory: &TempDir) -> Child {
-    Command::new("redis-server")
-        .args(["--bind", "127.0.0.1", "--port", &port.to_string()])
-        .args(["--save", "", "--appendonly", "no"])
-        .arg("--dir")
-        .arg(directory.path())
-        .args(arguments)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("redis-server is installed")
+    let mut command = Command::new("redis-server");
+    // A Sentinel writes into its configuration.
+    match arguments.first().filter(|first| first.starts_with('/')) {
+        Some(file) => command.arg(file).args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--sentinel"]),
+        None => command
+            .args(["--bind", "127.0.0.1", "--port", &port.to_string()])
+            .args(["--save", "", "--appendonly", "no", "--dir"])
+            .arg(directory.path())
+            .args(arguments),
+    };
+    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("redis-server is installed")
 }

@@ -130,6 +130,11 @@ impl Conversation {
         Some(std::mem::replace(&mut self.read, rest))
     }
 
+    /// What came and was not taken.
+    pub fn unread(&self) -> &[u8] {
+        &self.read
+    }
+
     async fn more(&mut self) -> Option<()> {
         let count = self.stream.read_buf(&mut self.read).await.ok()?;
         (count > 0).then_some(())

@@ -48,6 +48,7 @@ pub(crate) fn post(body: &'static str) -> Outgoing {
 pub(crate) fn request(method: &str, target: &str, body: Body) -> Outgoing {
     Outgoing {
         head: format!("{method} {target} HTTP/1.1\r\nHost: h\r\n").into_bytes(),
+        upgrade: false,
         is_head: method == "HEAD",
         idempotent: method != "POST" && method != "PATCH",
         body,

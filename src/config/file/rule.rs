@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::file::ByName;
 use crate::config::file::bounds::RuleSignature;
 use crate::config::file::counts::Rate;
-use crate::config::values::{AnyText, OneOrMany, Size, Span, TextOr, Unbuilt};
+use crate::config::values::{AnyText, OneOrMany, Size, Span, TextOr};
 
 /// A rule: what it matches (all that is given), then what it requires.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -41,8 +41,8 @@ pub(crate) struct Rule {
     pub(crate) response_timeout: Option<Span>,
     /// Gives callers without session one without a user. Not available in this version.
     pub(crate) guest: bool,
-    /// Fills a token field from the held cookies. Not available in this version.
-    pub(crate) csrf: Option<Unbuilt>,
+    /// Fills a token field that a user's POST leaves out.
+    pub(crate) csrf: Option<Csrf>,
 }
 
 impl Default for Rule {
@@ -97,8 +97,30 @@ pub(crate) struct EndpointIs {
 pub(crate) struct LogoutMap {
     /// `this`, `others` or `all`.
     pub(crate) end: Option<String>,
-    /// A page to fetch first. Not available in this version.
-    pub(crate) before: Option<Unbuilt>,
+    /// A page to fetch first.
+    pub(crate) before: Option<Before>,
+}
+
+/// `csrf`: a field for the application's guard against forged requests.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Csrf {
+    /// The field; required.
+    pub(crate) form: Option<String>,
+    /// `cookie:NAME` of the held cookies, or `header:NAME` of the last reply; required.
+    pub(crate) from: Option<String>,
+}
+
+/// `before`: a page to fetch first, and what to take from it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Before {
+    /// Path and query of the page; required.
+    pub(crate) get: Option<String>,
+    /// `true` for its first form with a password, or a form's name or id: it is sent, with the client's fields over its hidden ones.
+    pub(crate) form: Option<AnyText>,
+    /// Single fields and where their values stand: `input:NAME`, `json:POINTER`, `header:NAME`, `cookie:GLOB` or `body:REGEX`.
+    pub(crate) take: ByName<String>,
 }
 
 /// `body`
@@ -129,8 +151,8 @@ pub(crate) struct Login {
     pub(crate) cookies: Cookies,
     /// The application's own credential fields; refused anywhere but in a login rule.
     pub(crate) fields: Vec<String>,
-    /// A page to fetch first. Not available in this version.
-    pub(crate) before: Option<Unbuilt>,
+    /// A page to fetch first.
+    pub(crate) before: Option<Before>,
 }
 
 impl Default for Login {

@@ -4,7 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::file::ByName;
-use crate::config::values::{OneOrMany, SecretText, Span, Unbuilt};
+use crate::config::file::rule::Conditions;
+use crate::config::values::{OneOrMany, SecretText, Size, Span};
 
 /// The application.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -44,7 +45,8 @@ impl Default for Upstream {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Store {
-    /// `memory:`, `file:PATH` or `redis://[user:pass@]host:port/db`.
+    /// `memory:`, `file:PATH`, `redis://[user:pass@]host:port/db`, `redis+sentinel://h1,h2,h3/SERVICE/db` or
+    /// `redis+cluster://h1,h2,h3`; with `rediss` in place of `redis`, over TLS.
     #[serde(serialize_with = "memory")]
     pub(crate) url: SecretText,
     /// Before every key in Redis.
@@ -53,8 +55,12 @@ pub(crate) struct Store {
     pub(crate) key: OneOrMany<Option<SecretText>>,
     /// Bound of every single operation, connecting included.
     pub(crate) timeout: Span,
-    /// While it does not answer: `refuse`. (`{trust: DURATION}` is not available in this version.)
+    /// For `rediss` URLs.
+    pub(crate) tls: StoreTls,
+    /// While it does not answer: `refuse`, or `{trust: DURATION}`: sessions verified at most that long ago still pass.
     pub(crate) when_down: WhenDown,
+    /// Memory for answers of Redis that are held as long as it promises to tell of changes; 0 holds none.
+    pub(crate) held: Size,
 }
 
 impl Default for Store {
@@ -64,9 +70,25 @@ impl Default for Store {
             prefix: "ticketgate:".to_owned(),
             key: OneOrMany::default(),
             timeout: Span::millis(250),
+            tls: StoreTls::default(),
             when_down: WhenDown::Refuse,
+            held: Size(128 << 20),
         }
     }
+}
+
+/// Whom to trust at the other end of a `rediss` URL, and as whom to appear.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct StoreTls {
+    /// Path of the certificates (PEM) that sign those of the servers; without it, those that the system trusts.
+    pub(crate) ca: Option<String>,
+    /// Path of a certificate (PEM) to show, where Redis asks for one.
+    pub(crate) cert: Option<String>,
+    /// Path of its key (PEM).
+    pub(crate) key: Option<String>,
+    /// The name in the servers' certificates, where it is not the host that they are reached by.
+    pub(crate) name: Option<String>,
 }
 
 /// Only defaults are ever serialised, for the schema; the type as such never shows its text.
@@ -122,8 +144,8 @@ pub(crate) struct Session {
     pub(crate) sealed: bool,
     /// How long guest sessions live. Not available in this version.
     pub(crate) guest: Span,
-    /// How to tell that the application's own session is gone. Not available in this version.
-    pub(crate) lost: Option<Unbuilt>,
+    /// How to tell that the application's own session is gone: all conditions of one of these hold. `cookie` is one that it deletes.
+    pub(crate) lost: OneOrMany<Conditions>,
 }
 
 impl Default for Session {
@@ -138,7 +160,7 @@ impl Default for Session {
             user_id: UserId::Required,
             sealed: false,
             guest: Span::secs(1800),
-            lost: None,
+            lost: OneOrMany::default(),
         }
     }
 }
@@ -274,6 +296,34 @@ impl Default for Headers {
             session: "X-Auth-Session-Id".to_owned(),
         }
     }
+}
+
+/// Pages of other origins that may call.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Cors {
+    /// Their origins, as `https://app.example.com`; `*` alone for any, which then send no cookies. Required.
+    pub(crate) origins: Vec<String>,
+    /// Headers that they may send, besides those of the credentials and Content-Type; `*` for any.
+    pub(crate) headers: Vec<String>,
+    /// How long a browser may remember that.
+    pub(crate) max_age: Span,
+}
+
+impl Default for Cors {
+    fn default() -> Self {
+        Self { origins: Vec::new(), headers: Vec::new(), max_age: Span::secs(600) }
+    }
+}
+
+/// HTTPS.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Tls {
+    /// A PEM file: the server's own certificate, then those that link it to its authority. Required.
+    pub(crate) cert: Option<String>,
+    /// A PEM file: its private key, not encrypted. Required.
+    pub(crate) key: Option<String>,
 }
 
 /// The admin listener.

@@ -4,7 +4,7 @@ use regex::bytes::Regex;
 
 use crate::config::faults::Faults;
 use crate::config::file::rule::{self, Cookies, Login, LoginFailed};
-use crate::config::resolve::all_of;
+use crate::config::resolve::{all_of, before};
 use crate::config::values::TextOr;
 use crate::policy::login_rule::{Conditions, Decode, LoginReply, LoginRule, Source, TokenSource, UserSource};
 use crate::policy::pattern::Glob;
@@ -31,6 +31,7 @@ pub(super) fn rule(login: &Login, key: &str, faults: &mut Faults) -> Option<Logi
         failed_envelope: login.failed == LoginFailed::Envelope,
         hold_cookies: login.cookies == Cookies::Hold,
         fields: login.fields.clone(),
+        before: before::resolve(login.before.as_ref(), &format!("{key}.before"), faults)?,
     })
 }
 
@@ -44,6 +45,12 @@ pub(super) fn reads_form(login: &Login) -> bool {
     [from, login.user_name.as_deref()].into_iter().flatten().any(|source| source.starts_with("form:"))
 }
 
+/// Whether a login or logout begins with a page.
+pub(super) fn takes_a_page(rule: &rule::Rule) -> bool {
+    let logs_out = matches!(&rule.logout, Some(TextOr::Map(logout)) if logout.before.is_some());
+    logs_out || rule.login.as_ref().is_some_and(|login| login.before.is_some())
+}
+
 fn success(login: &Login, key: &str, faults: &mut Faults) -> Option<Vec<Conditions>> {
     let key = format!("{key}.success");
     if login.success.0.is_empty() {
@@ -53,7 +60,7 @@ fn success(login: &Login, key: &str, faults: &mut Faults) -> Option<Vec<Conditio
     any_of(&login.success.0, &key, faults)
 }
 
-fn any_of(written: &[rule::Conditions], key: &str, faults: &mut Faults) -> Option<Vec<Conditions>> {
+pub(super) fn any_of(written: &[rule::Conditions], key: &str, faults: &mut Faults) -> Option<Vec<Conditions>> {
     all_of(written.iter().enumerate().map(|(index, written)| conditions(written, &format!("{key}[{index}]"), faults)))
 }
 
@@ -135,7 +142,7 @@ fn user_page(login: &Login, key: &str, faults: &mut Faults) -> Option<Option<Str
 }
 
 /// What a request line may hold (RFC 9112, 3.2.1).
-fn target(text: &str) -> Result<String, String> {
+pub(super) fn target(text: &str) -> Result<String, String> {
     let visible = text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'#' | b'\\'));
     if text.starts_with('/') && visible {
         Ok(text.to_owned())
@@ -163,7 +170,7 @@ fn token(text: &str) -> Result<TokenSource, String> {
     }
 }
 
-fn source(text: &str) -> Result<Source, String> {
+pub(super) fn source(text: &str) -> Result<Source, String> {
     match text.split_once(':') {
         Some(("json", at)) => pointer(at).map(Source::Json),
         Some(("form", name)) if !name.is_empty() => Ok(Source::Form(name.to_owned())),

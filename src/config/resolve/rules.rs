@@ -6,9 +6,11 @@ use crate::config::faults::Faults;
 use crate::config::file::File;
 use crate::config::file::rule::{self, EndpointIs};
 use crate::config::refusal::none_of;
-use crate::config::resolve::{all_of, endpoint, lasting, limits, login, requirement, signature};
+use crate::config::resolve::{all_of, before, endpoint, lasting, limits, login, requirement, signature};
 use crate::config::values::TextOr;
 use crate::policy::Requirement;
+use crate::policy::before::Before;
+use crate::policy::csrf::{self, Csrf};
 use crate::policy::endpoint::Endpoint;
 use crate::policy::pattern::{EndpointPattern, Glob};
 use crate::policy::rule::{Limit, Logout, Matcher, Rule, Signatures};
@@ -26,7 +28,7 @@ pub(super) struct Context {
     /// Whether tokens are sealed under a client's secret.
     sealed: bool,
     /// Front controllers, which no path has any more when rules look at it.
-    scripts: Vec<String>,
+    pub(super) scripts: Vec<String>,
     /// `signature`
     signatures: Arc<Signatures>,
 }
@@ -41,6 +43,27 @@ impl Context {
             sealed: file.session.sealed,
             scripts: file.scripts.clone(),
             signatures: Arc::new(signatures),
+        }
+    }
+
+    /// A rule that matches everything, lets nothing pass and says nothing more.
+    pub(super) fn plain_rule(&self) -> Rule {
+        Rule {
+            name: "default".into(),
+            matcher: Matcher::default(),
+            require: Requirement::Deny,
+            login: None,
+            logout: None,
+            logout_before: None,
+            csrf: None,
+            extend: true,
+            limit: None,
+            signatures: Arc::clone(&self.signatures),
+            endpoint_is: None,
+            opaque_body: false,
+            max_body: None,
+            response_timeout: None,
+            websocket: None,
         }
     }
 }
@@ -72,20 +95,7 @@ pub(super) fn default(require: rule::Requirement, context: &Context, faults: &mu
         );
         return None;
     }
-    Some(Rule {
-        name: "default".into(),
-        matcher: Matcher::default(),
-        require,
-        login: None,
-        logout: None,
-        extend: true,
-        limit: None,
-        signatures: Arc::clone(&context.signatures),
-        endpoint_is: None,
-        opaque_body: false,
-        max_body: None,
-        response_timeout: None,
-    })
+    Some(Rule { require, ..context.plain_rule() })
 }
 
 fn one(rule: &rule::Rule, key: &str, context: &Context, faults: &mut Faults) -> Option<Rule> {
@@ -93,6 +103,8 @@ fn one(rule: &rule::Rule, key: &str, context: &Context, faults: &mut Faults) -> 
     let endpoint_is = endpoint_is(rule, key, faults);
     let require = required(rule, key, context, faults);
     let login = rule.login.as_ref().map(|login| login::rule(login, &format!("{key}.login"), faults));
+    let csrf = csrf(rule, key, faults);
+    let logout_before = logout_before(rule, key, faults);
     let logout = logout(rule, key, faults);
     let signatures = signature::of_rule(rule, key, &context.signatures, faults);
     check_body(rule, key, context, faults);
@@ -105,6 +117,8 @@ fn one(rule: &rule::Rule, key: &str, context: &Context, faults: &mut Faults) -> 
         require: require?,
         login: login.map(|login| login.map(Arc::new)).map_or(Some(None), |login| login.map(Some))?,
         logout: logout?,
+        logout_before: logout_before?,
+        csrf: csrf?,
         extend: rule.extend,
         limit: limit?,
         signatures: signatures?,
@@ -112,6 +126,7 @@ fn one(rule: &rule::Rule, key: &str, context: &Context, faults: &mut Faults) -> 
         opaque_body: rule.body.is_some(),
         max_body: rule.max_body.map(|size| size.0),
         response_timeout: response_timeout.map_or(Some(None), |timeout| timeout.map(Some))?,
+        websocket: None,
     })
 }
 
@@ -161,7 +176,7 @@ fn matcher(rule: &rule::Rule, key: &str, context: &Context, faults: &mut Faults)
 }
 
 /// A rule may name a front controller (`/index.php/user/**`), but it is taken off the request's path, so off the rule's as well.
-fn path(text: &str, scripts: &[String]) -> Result<Glob, String> {
+pub(super) fn path(text: &str, scripts: &[String]) -> Result<Glob, String> {
     let behind = |script: &String| {
         let (start, rest) = text.split_at_checked(script.len())?;
         (start.eq_ignore_ascii_case(script) && rest.starts_with('/')).then_some(rest)
@@ -210,15 +225,25 @@ fn asks_for_client(require: Requirement) -> bool {
 }
 
 fn required(rule: &rule::Rule, key: &str, context: &Context, faults: &mut Faults) -> Option<Requirement> {
+    let names_endpoint = matches!(rule.endpoint, Some(TextOr::Map(_)));
+    checked(rule.require.map(requirement), names_endpoint, key, context, faults)
+}
+
+/// `require` of a rule that may name an endpoint itself.
+pub(super) fn checked(
+    require: Option<Requirement>,
+    names_endpoint: bool,
+    key: &str,
+    context: &Context,
+    faults: &mut Faults,
+) -> Option<Requirement> {
     let at = format!("{key}.require");
-    let Some(require) = rule.require else {
+    let Some(require) = require else {
         faults.missing(&at, "is missing; write public, client, user, user_only or deny");
         return None;
     };
-    let require = requirement(require);
-    let names_endpoint = context.has_sources || matches!(rule.endpoint, Some(TextOr::Map(_)));
-    if asks_for_client(require) && !names_endpoint && !faults.is_damaged(key) {
-        faults.add(&at, "asks for a client, whose token is made of an endpoint: configure `endpoint`, or give the rule `endpoint: {is: m/c/a}`");
+    if asks_for_client(require) && !names_endpoint && !context.has_sources && !faults.is_damaged(key) {
+        faults.add(&at, "asks for a client, whose token is made of an endpoint: configure `endpoint`, or give the rule one of its own");
     }
     Some(require)
 }
@@ -249,6 +274,46 @@ fn logout(rule: &rule::Rule, key: &str, faults: &mut Faults) -> Option<Option<Lo
     faults.take(&at, ends).map(Some)
 }
 
+fn csrf(rule: &rule::Rule, key: &str, faults: &mut Faults) -> Option<Option<Csrf>> {
+    let Some(written) = &rule.csrf else { return Some(None) };
+    let (field_at, from_at) = (format!("{key}.csrf.form"), format!("{key}.csrf.from"));
+    if !matches!(rule.require, Some(rule::Requirement::User | rule::Requirement::UserOnly) | None) {
+        faults.add(&format!("{key}.csrf"), "is for requests of users, so the rule must require user or user_only");
+    }
+    let field = match written.form.as_deref() {
+        Some(field) => faults.take(&field_at, endpoint::php_name(field)).map(|_| field.to_owned()),
+        None => {
+            faults.missing(&field_at, "is missing; give the name of the form field");
+            None
+        }
+    };
+    let from = match written.from.as_deref() {
+        Some(text) => faults.take(&from_at, csrf_origin(text)),
+        None => {
+            faults.missing(&from_at, "is missing; give cookie:NAME or header:NAME");
+            None
+        }
+    };
+    Some(Some(Csrf { field: field?, from: from? }))
+}
+
+fn csrf_origin(text: &str) -> Result<csrf::Origin, &'static str> {
+    const WANTED: &str = "must be cookie:NAME, or header:NAME of the last reply";
+    match text.split_once(':') {
+        Some(("cookie", name)) if !name.is_empty() => Ok(csrf::Origin::Cookie(name.to_owned())),
+        Some(("header", name)) => {
+            let name = name.strip_suffix(" of the last reply").unwrap_or(name);
+            name.parse().map(csrf::Origin::Header).map_err(|_| WANTED)
+        }
+        _ => Err(WANTED),
+    }
+}
+
+fn logout_before(rule: &rule::Rule, key: &str, faults: &mut Faults) -> Option<Option<Arc<Before>>> {
+    let Some(TextOr::Map(map)) = &rule.logout else { return Some(None) };
+    before::resolve(map.before.as_ref(), &format!("{key}.logout.before"), faults).map(|before| before.map(Arc::new))
+}
+
 /// Two rules may go by one name, so their place tells their limits apart.
 fn limit(rule: &rule::Rule, key: &str, faults: &mut Faults) -> Option<Option<Limit>> {
     let at = format!("{key}.limit");
@@ -269,6 +334,9 @@ fn check_body(rule: &rule::Rule, key: &str, context: &Context, faults: &mut Faul
     }
     if !rule.params.is_empty() {
         faults.add(&at, "params are looked for in forms, so bodies must be read");
+    }
+    if login::takes_a_page(rule) {
+        faults.add(&at, "a page's fields are laid into the form, so bodies must be read");
     }
     if rule.login.as_ref().is_some_and(login::reads_form) {
         faults.add(&at, "the login reads its form, so bodies must be read");

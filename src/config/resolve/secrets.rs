@@ -19,7 +19,7 @@ pub(super) fn required(secret: Option<&SecretText>, key: &str, faults: &mut Faul
         }
         Some(SecretText::Text(text)) => nonempty(Secret::new(text), key, faults),
         Some(SecretText::File(path)) => {
-            let whole = faults.directory().join(path);
+            let whole = faults.named(path);
             let bytes = faults.take(&format!("{key}.file"), from_file(&whole))?;
             nonempty(Secret::new(bytes), key, faults)
         }

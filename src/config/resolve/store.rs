@@ -6,11 +6,12 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD_PAD_INDIFFERENT as BASE64;
 
 use crate::config::faults::Faults;
-use crate::config::file::sections::Store;
+use crate::config::file::sections::{Store, StoreTls, WhenDown};
 use crate::config::resolve::{lasting, secrets};
 use crate::config::values::{OneOrMany, SecretText};
 use crate::secret::Secret;
-use crate::store::{Key, Location, Settings};
+use crate::store::redis::Target;
+use crate::store::{Key, Location, Settings, Tls, held};
 
 /// Longer prefixes waste memory in every key.
 const MAX_PREFIX: usize = 64;
@@ -25,26 +26,62 @@ pub(super) fn settings(file: &Store, faults: &mut Faults) -> Option<Settings> {
     let prefix = faults.take("store.prefix", prefix(&file.prefix));
     let keys = keys(&file.key, faults);
     let timeout = lasting(faults, "store.timeout", file.timeout);
-    Some(Settings { location: location?, prefix: prefix?, keys: keys?, timeout: timeout? })
+    let tls = tls(&file.tls, faults);
+    if let Some(location) = &location
+        && file.tls != StoreTls::default()
+        && !is_encrypted(location)
+    {
+        faults
+            .add("store.tls", "is for rediss://, rediss+sentinel:// and rediss+cluster://; store.url is none of them");
+    }
+    Some(Settings { location: location?, prefix: prefix?, keys: keys?, timeout: timeout?, tls: tls? })
+}
+
+fn is_encrypted(location: &Location) -> bool {
+    matches!(location, Location::Redis(url) if Target::parse(url).is_ok_and(|target| target.is_tls()))
+}
+
+/// `store.tls`; its files are read now, so that a wrong one is found before there is a connection to make.
+fn tls(file: &StoreTls, faults: &mut Faults) -> Option<Tls> {
+    let mut path = |text: &Option<String>| text.as_ref().map(|text| faults.named(text));
+    let ca = path(&file.ca);
+    let identity = match (path(&file.cert), path(&file.key)) {
+        (Some(certificate), Some(key)) => Ok(Some((certificate, key))),
+        (None, None) => Ok(None),
+        _ => Err("needs cert and key, both or neither"),
+    };
+    let tls = Tls { ca, identity: faults.take("store.tls", identity)?, name: file.name.clone() };
+    if *file == StoreTls::default() {
+        return Some(tls);
+    }
+    let checked = tls.check();
+    faults.take("store.tls", checked).map(|()| tls)
+}
+
+/// `store.held`, `store.when_down`
+pub(super) fn held(file: &Store, faults: &mut Faults) -> Option<held::Settings> {
+    let trust = match file.when_down {
+        WhenDown::Refuse => None,
+        WhenDown::Trust(trust) => Some(lasting(faults, "store.when_down.trust", trust)?),
+    };
+    let bytes = usize::try_from(file.held.0).unwrap_or(usize::MAX);
+    if trust.is_some() && bytes == 0 {
+        faults.add("store.when_down", "needs store.held: nothing can be trusted that is not held");
+        return None;
+    }
+    Some(held::Settings { bytes, trust })
 }
 
 /// The refusals never show the URL: it may hold a password.
-fn location(url: &Secret) -> Result<Location, &'static str> {
-    const WANTED: &str = "must be memory:, file:PATH or redis://[user:pass@]host:port/db";
+fn location(url: &Secret) -> Result<Location, String> {
+    const WANTED: &str = "must be memory:, file:PATH, redis://[user:pass@]host:port/db, \
+                          redis+sentinel://h1,h2,h3/SERVICE/db or redis+cluster://h1,h2,h3";
     let text = std::str::from_utf8(url.expose()).map_err(|_| WANTED)?;
     match text.split_once(':').ok_or(WANTED)? {
         ("memory", "") => Ok(Location::Memory),
         ("file", path) if !path.is_empty() => Ok(Location::File(PathBuf::from(path))),
-        ("redis", _) => match redis::IntoConnectionInfo::into_connection_info(text) {
-            Ok(_) => Ok(Location::Redis(url.clone())),
-            Err(_) => Err(
-                "is no Redis URL; write redis://[user:pass@]host:port/db, with special characters of the password percent-encoded",
-            ),
-        },
-        ("rediss" | "redis+sentinel" | "redis+cluster", _) => {
-            Err("TLS, Sentinel and Cluster are not available in this version; write redis://[user:pass@]host:port/db")
-        }
-        _ => Err(WANTED),
+        (scheme, _) if scheme.starts_with("redis") => Target::parse(url).map(|_| Location::Redis(url.clone())),
+        _ => Err(WANTED.to_owned()),
     }
 }
 
@@ -87,7 +124,14 @@ mod tests {
         assert!(
             matches!(location(&Secret::new("file:/v/s.redb")), Ok(Location::File(path)) if path == std::path::Path::new("/v/s.redb"))
         );
-        for text in ["redis://h:6379/0", "redis://u:p%40@h", "redis://127.0.0.1"] {
+        for text in [
+            "redis://h:6379/0",
+            "redis://u:p%40@h",
+            "redis://127.0.0.1",
+            "rediss://h",
+            "redis+sentinel://h/s",
+            "rediss+cluster://a,b",
+        ] {
             assert!(matches!(location(&Secret::new(text)), Ok(Location::Redis(_))), "{text}");
         }
         for text in [
@@ -98,8 +142,9 @@ mod tests {
             "mysql://h",
             "redis://",
             "redis://h:x",
-            "rediss://h",
-            "redis+sentinel://h/s",
+            "rediss://",
+            "redis+sentinel://h",
+            "redis+cluster://a,b/1",
         ] {
             assert!(location(&Secret::new(text)).is_err(), "{text}");
         }

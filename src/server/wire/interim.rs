@@ -4,10 +4,11 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf as _, Bytes};
+use bytes::{Buf as _, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Wire;
+use crate::server::slot::Slot;
 
 /// What of them is being written.
 #[derive(Debug)]
@@ -20,6 +21,15 @@ pub(super) struct Writing {
 impl Default for Writing {
     fn default() -> Self {
         Self { bytes: Bytes::new(), flushed: true }
+    }
+}
+
+impl Writing {
+    /// What of them is not written yet.
+    pub(super) fn rest(self, slot: &Slot) -> Bytes {
+        let mut rest = BytesMut::from(self.bytes);
+        rest.extend_from_slice(&slot.interim.take());
+        rest.freeze()
     }
 }
 

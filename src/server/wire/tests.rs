@@ -1,9 +1,10 @@
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::time::{Instant, timeout};
 
-use super::super::Room;
+use super::super::{Room, Settings};
 use super::*;
 use crate::request::head::Methods;
+use crate::server::slot::Pause;
 
 const HEADER: Duration = Duration::from_secs(10);
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
@@ -29,8 +30,15 @@ fn connect() -> Connection {
         keep_alive: KEEP_ALIVE,
         write: WRITE,
         drain: Duration::ZERO,
+        tls: None,
     };
-    Connection { client, wire: Wire::new(server, slot.clone(), Arc::new(settings)), slot }
+    let handler = |_| async { unreachable!("nobody asks") };
+    let current = Arc::new(Current::new(Serving::new(Arc::new(settings), handler)));
+    Connection { client, wire: Wire::new(server, slot.clone(), current), slot }
+}
+
+fn head(slot: &Slot) -> Result<Head, Unreadable> {
+    slot.take().map_or(Err(Unreadable::Gone), |(head, _)| head)
 }
 
 impl Connection {
@@ -73,7 +81,7 @@ async fn a_head_that_comes_byte_by_byte_is_late_however_steadily_it_comes() {
     let count = tokio::select! { count = wire.read(&mut buffer) => count.unwrap(), () = trickle => unreachable!() };
     assert_eq!(&buffer[..count], TOLD_REFUSED);
     assert_eq!(start.elapsed().as_secs(), HEADER.as_secs());
-    assert!(is_late(slot.take()));
+    assert!(is_late(head(&slot)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -81,13 +89,13 @@ async fn between_requests_a_connection_may_idle_for_keep_alive_and_then_needs_it
     let mut connection = connect();
     connection.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").await;
     assert_eq!(connection.told().await, TOLD_GET);
-    assert!(connection.slot.take().is_ok());
+    assert!(head(&connection.slot).is_ok());
 
     let start = Instant::now();
     assert!(timeout(KEEP_ALIVE - Duration::from_secs(1), connection.told()).await.is_err());
     connection.send(b"GET").await;
     assert_eq!(connection.told().await, TOLD_REFUSED);
-    assert!(is_late(connection.slot.take()));
+    assert!(is_late(head(&connection.slot)));
     assert_eq!(start.elapsed().as_secs(), (KEEP_ALIVE + HEADER).as_secs() - 1);
     assert_eq!(connection.told().await, b"", "nothing is read after it");
 
@@ -124,9 +132,9 @@ async fn pipelined_heads_are_told_one_at_a_time() {
     let mut connection = connect();
     connection.send(b"GET /1 HTTP/1.1\r\nHost: h\r\n\r\nHEAD /2 HTTP/1.0\r\nHost: h\r\n\r\n").await;
     assert_eq!(connection.told().await, TOLD_GET);
-    assert_eq!(connection.slot.take().unwrap().target(), "/1");
+    assert_eq!(head(&connection.slot).unwrap().target(), "/1");
     assert_eq!(connection.told().await, b"HEAD / HTTP/1.0\r\nconnection: close\r\n\r\n");
-    assert_eq!(connection.slot.take().unwrap().target(), "/2");
+    assert_eq!(head(&connection.slot).unwrap().target(), "/2");
 }
 
 #[tokio::test]
@@ -173,11 +181,11 @@ async fn trailers_do_not_reach_hyper_and_the_next_head_is_found_behind_them() {
             let count = connection.wire.read_buf(&mut told).await.unwrap();
             assert_ne!(count, 0, "{}", told.escape_ascii());
         }
-        assert_eq!(connection.slot.take().unwrap().method(), "POST");
+        assert_eq!(head(&connection.slot).unwrap().method(), "POST");
         let mut buffer = [0; 100];
         let count = connection.wire.read(&mut buffer).await.unwrap();
         assert_eq!(&buffer[..count], TOLD_GET);
-        assert_eq!(connection.slot.take().unwrap().target(), "/2");
+        assert_eq!(head(&connection.slot).unwrap().target(), "/2");
         connection.client = sending.await.unwrap();
     }
 }
@@ -200,7 +208,7 @@ async fn a_draining_connection_ends_soon_when_idle_and_otherwise_after_its_reque
         if !fresh {
             idle.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").await;
             assert_eq!(idle.told().await, TOLD_GET);
-            assert!(idle.slot.take().is_ok());
+            assert!(head(&idle.slot).is_ok());
         }
         assert!(timeout(Duration::ZERO, idle.told()).await.is_err());
         idle.slot.drain();
@@ -223,7 +231,7 @@ async fn a_draining_connection_ends_soon_when_idle_and_otherwise_after_its_reque
     assert!(!busy.slot.ends_by_hyper());
     busy.send(b"Host: h\r\n\r\n").await;
     assert_eq!(busy.told().await, b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n");
-    assert!(busy.slot.take().is_ok() && busy.slot.ends_by_hyper());
+    assert!(head(&busy.slot).is_ok() && busy.slot.ends_by_hyper());
 }
 
 #[tokio::test]
@@ -253,16 +261,16 @@ async fn a_connection_rests_once_nothing_has_come_for_a_while() {
     let mut connection = connect();
     for _ in 0..2 {
         assert!(timeout(REST / 2, connection.told()).await.is_err());
-        assert!(connection.slot.is_idle() && !connection.slot.is_resting());
+        assert!(connection.slot.is_idle() && connection.slot.pause().is_none());
         connection.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").await;
         assert_eq!(connection.told().await, TOLD_GET);
-        assert!(connection.slot.take().is_ok());
+        assert!(connection.slot.take().is_some_and(|(head, _)| head.is_ok()));
     }
     assert!(timeout(REST * 2, connection.told()).await.is_err());
-    assert!(connection.slot.is_resting());
+    assert_eq!(connection.slot.pause(), Some(Pause::Idle));
     connection.send(b"G").await;
     assert!(timeout(Duration::ZERO, connection.told()).await.is_err());
-    assert!(!connection.slot.is_resting(), "a head is on its way");
+    assert_eq!(connection.slot.pause(), None, "a head is on its way");
 }
 
 #[tokio::test(start_paused = true)]
@@ -323,4 +331,22 @@ async fn an_interim_reply_is_written_before_the_final_one_or_not_at_all() {
     assert_eq!(read(&mut client, 50).await, format!("rest of the first{}", "x".repeat(33)));
     let (_, rest) = tokio::join!(wire.write_all(b"final"), read(&mut client, 72));
     assert_eq!(rest, format!("{}final", "x".repeat(67)));
+}
+
+#[tokio::test]
+async fn a_connection_goes_to_its_successor_once_everything_is_written() {
+    let mut connection = connect();
+    connection.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\nearly").await;
+    assert_eq!(connection.told().await, TOLD_GET);
+    connection.wire.write_all(&[0; 64]).await.unwrap();
+    assert!(timeout(Duration::ZERO, connection.wire.write(b"x")).await.is_err());
+    connection.slot.set_switched();
+    assert_eq!(connection.slot.pause(), None, "an earlier reply is under way");
+    connection.client.read_exact(&mut [0; 64]).await.unwrap();
+    connection.wire.write_all(b"x").await.unwrap();
+    assert_eq!(connection.slot.pause(), Some(Pause::Switched));
+    connection.slot.interim.open();
+    connection.slot.interim.say(b"HTTP/1.1 103 Early Hints\r\n\r\n");
+    let (_, before, early) = connection.wire.into_parts();
+    assert_eq!((&before[..], &early[..]), (&b"HTTP/1.1 103 Early Hints\r\n\r\n"[..], &b"early"[..]));
 }

@@ -30,6 +30,8 @@ pub(super) struct State {
     pending: Vec<Pending>,
     /// Sessions that were extended since the last write.
     used: HashSet<TokenHash>,
+    /// Whether everything is to be written once more.
+    rewrite: bool,
     closing: bool,
     /// The writer is gone; nothing can be made durable any more.
     dead: bool,
@@ -74,6 +76,11 @@ impl State {
             self.pending.push(Pending { journal, done: Some(done) });
         }
         waiting
+    }
+
+    /// Has everything written once more, where there is a file.
+    pub(super) fn rewrite(&mut self) {
+        self.rewrite = self.durable;
     }
 
     pub(super) fn close(&mut self) {
@@ -142,17 +149,18 @@ impl Worker {
 
     /// Waits for something to write.
     fn next_batch(&mut self) -> Batch {
-        let mut state = lock(&self.shared.state);
+        let shared = Arc::clone(&self.shared);
+        let mut state = lock(&shared.state);
         loop {
             let tick = self.last_tick.elapsed() >= TICK;
             if tick {
                 self.last_tick = Instant::now();
                 self.purge(&mut state);
             }
-            if !state.pending.is_empty() || state.closing || (tick && !state.used.is_empty()) {
+            if !state.pending.is_empty() || state.rewrite || state.closing || (tick && !state.used.is_empty()) {
                 return self.take_batch(&mut state);
             }
-            let woken = self.shared.work.wait_timeout(state, TICK);
+            let woken = shared.work.wait_timeout(state, TICK);
             state = woken.unwrap_or_else(std::sync::PoisonError::into_inner).0;
         }
     }
@@ -166,7 +174,10 @@ impl Worker {
         }
     }
 
-    fn take_batch(&self, state: &mut State) -> Batch {
+    fn take_batch(&mut self, state: &mut State) -> Batch {
+        if std::mem::take(&mut state.rewrite) {
+            self.unsure.note_all(&state.tables);
+        }
         Batch {
             uses: state.take_uses(),
             again: self.unsure.as_they_stand(&state.tables),
@@ -216,6 +227,12 @@ impl Unsure {
             Change::Client(id, _) => self.clients.insert(id.clone()),
             Change::Mark(hash, _) => self.marks.insert(*hash),
         };
+    }
+
+    /// Everything that is sealed.
+    fn note_all(&mut self, tables: &Tables) {
+        self.sessions.extend(tables.all_sessions());
+        self.clients.extend(tables.clients().into_iter().map(|client| client.id));
     }
 
     fn as_they_stand(&self, tables: &Tables) -> Vec<Change> {

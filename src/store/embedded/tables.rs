@@ -220,6 +220,11 @@ impl Tables {
         clients
     }
 
+    /// Every hash under which something stands.
+    pub(super) fn all_sessions(&self) -> impl Iterator<Item = TokenHash> {
+        self.sessions.keys().copied()
+    }
+
     /// What stands under a hash, expired or not.
     pub(super) fn stored(&self, hash: TokenHash) -> Option<&Entry> {
         self.sessions.get(&hash)
@@ -228,7 +233,7 @@ impl Tables {
 
 /// A living session as callers see it.
 pub(super) fn live(hash: TokenHash, entry: &Entry, record: &Arc<SessionRecord>) -> Live {
-    Live { hash, record: SessionRecord::clone(record), expires: entry.expires, used: entry.used }
+    Live { hash, record: Arc::clone(record), expires: entry.expires, used: entry.used }
 }
 
 #[cfg(test)]

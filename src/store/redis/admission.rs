@@ -29,14 +29,15 @@ struct Listing {
 
 impl Redis {
     pub(in crate::store) async fn create(&self, login: &Admission<'_>) -> Result<Created, Fault> {
-        let deadline = self.link.deadline();
+        let deadline = self.route.deadline();
         let created = self.admit(login, deadline).await;
+        self.forget_session(login.hash);
         if matches!(created, Ok(Created::Stands { .. })) {
             return created;
         }
         let mut commands = Pipeline::new();
         self.end_one(&mut commands, login.hash, Ending::Logout);
-        let removed = self.link.exchange(&commands, deadline).await;
+        let removed = self.route.exchange(&commands, deadline).await;
         // Where it was refused nothing may be left; where it failed this was a courtesy.
         if created.is_ok() { removed.and(created) } else { created }
     }
@@ -68,7 +69,7 @@ impl Redis {
             Some(cap) => commands.cmd("ZRANGE").arg(list).arg(0).arg(cap.sessions.clamp(LOOKED_AT, MOST_LOOKED_AT) - 1),
             None => commands.cmd("ZRANDMEMBER").arg(list).arg(LOOKED_AT),
         };
-        let mut answers = self.link.exchange(&commands, deadline).await?;
+        let mut answers = self.route.exchange(&commands, deadline).await?;
         let former = answers.bytes()?.and_then(|stored| self.codec.open_session(login.hash, stored).ok());
         let former_owner = former.map(|former| former.user).filter(|user| *user != login.record.user);
         Ok(Listing { members: hashes(answers.list()?)?, former_owner })
@@ -89,7 +90,7 @@ impl Redis {
         for member in &members {
             commands.cmd("HEXISTS").arg(self.codec.session_key(*member)).arg("v");
         }
-        let mut answers = self.link.exchange(&commands, deadline).await?;
+        let mut answers = self.route.exchange(&commands, deadline).await?;
         let mut dead = Vec::new();
         for member in members {
             match answers.number() {
@@ -119,7 +120,7 @@ impl Redis {
             .arg(u8::from(cap.is_none_or(|cap| cap.end_oldest)))
             .arg(older.map_or_else(String::new, TokenHash::to_hex))
             .arg(dead.iter().map(|hash| hash.to_hex()).collect::<Vec<_>>());
-        let answer = self.link.exchange(&commands, deadline).await?.list_or_zero()?;
+        let answer = self.route.exchange(&commands, deadline).await?.list_or_zero()?;
         answer.map(hashes).transpose()
     }
 }

@@ -6,8 +6,10 @@ use redis::Pipeline;
 
 use crate::ids::ClientId;
 use crate::store::Fault;
+use crate::store::held::Key;
 use crate::store::record::ClientRecord;
 
+use super::link::Link;
 use super::{PAGE, Redis, TRIES, contended, scripts};
 
 impl Redis {
@@ -15,7 +17,9 @@ impl Redis {
         let mut commands = Pipeline::new();
         let (key, stored) = (self.codec.client_key(&record.id), self.codec.seal_client(record)?);
         commands.cmd("SET").arg(key).arg(stored).arg("NX");
-        Ok(self.exchange(&commands).await?.bytes()?.is_some())
+        let answers = self.exchange(&commands).await;
+        self.forget_client(&record.id);
+        Ok(answers?.bytes()?.is_some())
     }
 
     pub(in crate::store) async fn change_client(
@@ -23,16 +27,18 @@ impl Redis {
         id: &ClientId,
         change: &(dyn Fn(&mut ClientRecord) + Send + Sync),
     ) -> Result<Option<ClientRecord>, Fault> {
-        let (key, deadline) = (self.codec.client_key(id), self.link.deadline());
+        let (key, deadline) = (self.codec.client_key(id), self.route.deadline());
         for _ in 0..TRIES {
             let mut read = Pipeline::new();
             read.cmd("GET").arg(&key);
-            let Some(old) = self.link.exchange(&read, deadline).await?.bytes()? else { return Ok(None) };
+            let Some(old) = self.route.exchange(&read, deadline).await?.bytes()? else { return Ok(None) };
             let mut record = self.codec.open_client(id, old.clone())?;
             change(&mut record);
             record.id = id.clone();
             let new = self.codec.seal_client(&record)?;
-            if let Some(swapped) = self.swap(scripts::SWAP_CLIENT, &key, (&old, &new), deadline).await? {
+            let swapped = self.swap(scripts::SWAP_CLIENT, &key, (&old, &new), deadline).await;
+            self.forget_client(id);
+            if let Some(swapped) = swapped? {
                 return Ok(swapped.then_some(record));
             }
         }
@@ -42,28 +48,45 @@ impl Redis {
     pub(in crate::store) async fn remove_client(&self, id: &ClientId) -> Result<bool, Fault> {
         let mut commands = Pipeline::new();
         commands.cmd("DEL").arg(self.codec.client_key(id));
-        Ok(self.exchange(&commands).await?.number()? > 0)
+        self.forget_client(id);
+        let answers = self.exchange(&commands).await;
+        self.forget_client(id);
+        Ok(answers?.number()? > 0)
+    }
+
+    fn forget_client(&self, id: &ClientId) {
+        self.forget(&Key::Client(id.clone()));
     }
 
     pub(in crate::store) async fn clients(&self) -> Result<Vec<ClientRecord>, Fault> {
         // A scan may name a key twice.
         let mut clients = BTreeMap::new();
-        let mut cursor = Some(b"0".to_vec());
-        while let Some(at) = cursor {
-            let (next, page) = self.page(&at).await?;
-            for (id, stored) in page {
-                clients.insert(id.as_str().to_owned(), self.codec.open_client(&id, stored)?);
+        for server in self.route.servers().await? {
+            let mut cursor = Some(b"0".to_vec());
+            while let Some(at) = cursor {
+                let (next, page) = self.page(&server, &at).await?;
+                for (id, stored) in page {
+                    clients.insert(id.as_str().to_owned(), self.codec.open_client(&id, stored)?);
+                }
+                cursor = next;
             }
-            cursor = next;
         }
         Ok(clients.into_values().collect())
     }
 
     /// Writes every client again that does not lie under the first key; says how many. Those that do not open stay as they are.
     pub(in crate::store) async fn renew_clients(&self) -> Result<usize, Fault> {
+        let mut renewed = 0;
+        for server in self.route.servers().await? {
+            renewed += self.renew_clients_of(&server).await?;
+        }
+        Ok(renewed)
+    }
+
+    async fn renew_clients_of(&self, server: &Link) -> Result<usize, Fault> {
         let (mut renewed, mut cursor) = (0, Some(b"0".to_vec()));
         while let Some(at) = cursor {
-            let (next, page) = self.page(&at).await?;
+            let (next, page) = self.page(server, &at).await?;
             for (id, _) in page.into_iter().filter(|(_, stored)| self.codec.is_outdated(stored)) {
                 match self.change_client(&id, &|_| ()).await {
                     Ok(record) => renewed += usize::from(record.is_some()),
@@ -76,9 +99,9 @@ impl Redis {
         Ok(renewed)
     }
 
-    /// Some clients as they are stored, and where the next ones begin; `None` after the last.
-    async fn page(&self, cursor: &[u8]) -> Result<(Option<Vec<u8>>, Vec<(ClientId, Vec<u8>)>), Fault> {
-        let (next, ids) = self.scan(cursor).await?;
+    /// Some clients that one server has, as they are stored, and where the next ones begin; `None` after the last.
+    async fn page(&self, server: &Link, cursor: &[u8]) -> Result<(Option<Vec<u8>>, Vec<(ClientId, Vec<u8>)>), Fault> {
+        let (next, ids) = self.scan(server, cursor).await?;
         let mut commands = Pipeline::with_capacity(ids.len());
         for id in &ids {
             commands.cmd("GET").arg(self.codec.client_key(id));
@@ -95,12 +118,11 @@ impl Redis {
         Ok(((next != b"0").then_some(next), page))
     }
 
-    async fn scan(&self, cursor: &[u8]) -> Result<(Vec<u8>, Vec<ClientId>), Fault> {
+    async fn scan(&self, server: &Link, cursor: &[u8]) -> Result<(Vec<u8>, Vec<ClientId>), Fault> {
         let prefix = self.codec.client_prefix();
         let mut commands = Pipeline::new();
         commands.cmd("SCAN").arg(cursor).arg("MATCH").arg(glob(&prefix)).arg("COUNT").arg(PAGE);
-        let mut answers = self.exchange(&commands).await?;
-        let (cursor, keys) = answers.page()?;
+        let (cursor, keys) = server.exchange(&commands, self.route.deadline()).await?.page()?;
         let ids = keys.iter().filter_map(|key| key.strip_prefix(prefix.as_bytes())).map(ClientId::new);
         let ids = ids.collect::<Result<_, _>>();
         Ok((cursor, ids.map_err(|bad| Fault::Unreadable(format!("the id of a client in a key {bad}")))?))

@@ -25,6 +25,14 @@ impl Redis {
         question: Question<'_>,
         tally: &Tally<'_>,
     ) -> (Result<Records, Fault>, Tallied) {
+        let Some(watch) = &self.watch else { return self.ask_at_once(question, tally).await };
+        let counting = self.ask_at_once(Question::default(), tally);
+        let (records, (_, tallied)) = tokio::join!(self.ask_watching(watch, question), counting);
+        (records, tallied)
+    }
+
+    /// Everything in one round trip.
+    async fn ask_at_once(&self, question: Question<'_>, tally: &Tally<'_>) -> (Result<Records, Fault>, Tallied) {
         let mut commands = Pipeline::new();
         tally.counts.iter().for_each(|count| self.take(&mut commands, count));
         if let Some((key, lockout)) = tally.lock {

@@ -1,20 +1,22 @@
 //! The connection to one Redis: made when first needed, made again after it broke, never waited for longer than the time-out.
 
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use redis::aio::{MultiplexedConnection, SendError};
-use redis::{
-    AsyncConnectionConfig, Client, IntoConnectionInfo, Pipeline, ProtocolVersion, PushInfo, PushKind, RedisError, Value,
-};
+use redis::aio::{AsyncPushSender, MultiplexedConnection, SendError};
+use redis::{Pipeline, PushInfo, PushKind, RedisError, Value};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::secret::Secret;
+use crate::store::held::Promise;
 use crate::store::{Fault, lock};
 
-use super::answers::{Answers, error_of};
+use super::answers::{Answers, Origin, error_of};
+use super::dial::{Dialer, Driver, Failure};
+use super::server::Server;
+use super::tracking::Listener;
+use super::url::Address;
 
 /// Wait after the first failed attempt to connect; doubled with each further one.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
@@ -29,10 +31,11 @@ const REPLACE_AFTER: Duration = Duration::from_secs(1);
 pub(super) struct Link(Arc<Inner>);
 
 struct Inner {
-    client: Client,
-    /// `host:port`; all that errors and logs may say of the URL.
-    address: String,
+    server: Server,
+    dialer: Arc<Dialer>,
     timeout: Duration,
+    /// Who hears of changes that its connections tell of, where they are asked to.
+    listener: Option<Arc<Listener>>,
     state: Mutex<State>,
 }
 
@@ -62,8 +65,11 @@ enum Phase {
 #[derive(Clone)]
 struct Connection {
     line: MultiplexedConnection,
+    address: Arc<Address>,
     number: u64,
     since: Instant,
+    promise: Option<Arc<Promise>>,
+    _driver: Arc<Driver>,
 }
 
 /// What an operation finds when it wants to ask.
@@ -74,43 +80,50 @@ enum Found {
 }
 
 impl Link {
-    /// Checks the URL; connects later.
-    pub(super) fn new(url: &Secret, timeout: Duration) -> Result<Self, Fault> {
-        // The library's errors are dropped where they could repeat the URL, which holds the password.
-        let url = std::str::from_utf8(url.expose()).map_err(|_| bad_url("is not UTF-8"))?;
-        let info = url.into_connection_info().map_err(|_| bad_url("is not redis://[user:pass@]host:port/db"))?;
-        let address = info.addr().to_string();
-        let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-        let tcp = info.tcp_settings().clone().set_nodelay(true);
-        let info = info.set_redis_settings(settings).set_tcp_settings(tcp);
-        let client = Client::open(info).map_err(|_| bad_url("cannot be used"))?;
-        Ok(Self(Arc::new(Inner { client, address, timeout, state: Mutex::default() })))
+    /// Connects later. Where there is a listener, connections promise to tell it of changes.
+    pub(super) fn new(server: Server, dialer: Arc<Dialer>, timeout: Duration, listener: Option<Arc<Listener>>) -> Self {
+        Self(Arc::new(Inner { server, dialer, timeout, listener, state: Mutex::default() }))
     }
 
-    /// Another link to the same server, with a connection of its own.
-    pub(super) fn another(&self) -> Self {
-        let Inner { client, address, timeout, .. } = &*self.0;
-        let (client, address) = (client.clone(), address.clone());
-        Self(Arc::new(Inner { client, address, timeout: *timeout, state: Mutex::default() }))
+    /// Another link to the same server, whose own connections promise to tell that listener of changes.
+    pub(super) fn listened(&self, listener: Option<Arc<Listener>>) -> Self {
+        let Inner { server, dialer, timeout, .. } = &*self.0;
+        Self::new(server.clone(), Arc::clone(dialer), *timeout, listener)
     }
 
-    /// When an operation that starts now must have ended.
-    pub(super) fn deadline(&self) -> Instant {
-        Instant::now() + self.0.timeout
+    /// Whether it stands and its server has refused to promise anything.
+    pub(super) fn promises_nothing(&self) -> bool {
+        matches!(&lock(&self.0.state).phase, Phase::Up(connection) if connection.promise.is_none())
+    }
+
+    /// What was promised so far counts no more, and is promised anew: the server may have lost some of it.
+    pub(super) fn renew_promise(&self) {
+        self.0.renew_promise(None);
     }
 
     /// One round trip: all commands out, all answers in, by `deadline`.
     pub(super) async fn exchange(&self, commands: &Pipeline, deadline: Instant) -> Result<Answers, Fault> {
+        let (values, origin) = self.values(commands, deadline).await?;
+        Ok(Answers::new(values, &Arc::new(origin)))
+    }
+
+    /// [`Link::exchange`], with what came as it came, and where it came from.
+    pub(super) async fn values(&self, commands: &Pipeline, deadline: Instant) -> Result<(Vec<Value>, Origin), Fault> {
         let Ok(connection) = timeout_at(deadline, self.connection()).await else { return Err(Fault::TimedOut) };
         let mut connection = connection?;
+        let asked = std::time::Instant::now();
         let sent = connection.line.send_packed_commands(commands, 0, commands.len());
         match timeout_at(deadline, sent).await {
             Ok(Ok(values)) => {
+                if let Some(promise) = &connection.promise {
+                    promise.prove(asked);
+                }
                 self.0.answered(&connection, &values);
-                Ok(Answers::new(values, &self.0.address))
+                let Connection { address, promise, .. } = connection;
+                Ok((values, Origin { address, asked, promise }))
             }
             Ok(Err(error)) => {
-                let fault = self.0.fault(&error);
+                let fault = fault(&connection.address, &error);
                 self.0.lost(connection.number, &fault);
                 Err(fault)
             }
@@ -136,9 +149,15 @@ impl Link {
     fn find(&self) -> Found {
         let mut state = lock(&self.0.state);
         match &state.phase {
-            Phase::Up(connection) => return Found::Up(connection.clone()),
+            Phase::Up(connection) if self.0.server.is_still_at(&connection.address) => {
+                return Found::Up(connection.clone());
+            }
             Phase::Waiting { until, fault } if Instant::now() < *until => return Found::Down(fault.clone()),
             Phase::Connecting(attempt) if attempt.has_changed().is_ok() => return Found::Connecting(attempt.clone()),
+            Phase::Up(_) => {
+                self.0.leave(state, Phase::Idle);
+                return self.find();
+            }
             Phase::Idle | Phase::Waiting { .. } | Phase::Connecting(_) => {}
         }
         let (ending, attempt) = watch::channel(());
@@ -156,22 +175,9 @@ impl Link {
 
 impl Inner {
     async fn connect(self: &Arc<Self>, number: u64) {
-        let inner = Arc::downgrade(self);
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(None)
-            .set_response_timeout(None)
-            .set_pipeline_buffer_size(1024)
-            .set_push_sender(move |push: PushInfo| {
-                if let (PushKind::Disconnection, Some(inner)) = (push.kind, inner.upgrade()) {
-                    inner.lost(number, &Fault::Failed(format!("{}: closed the connection", inner.address)));
-                }
-                Ok::<(), SendError>(())
-            });
-        let attempt = self.client.get_multiplexed_async_connection_with_config(&config);
-        let fault = match timeout(self.timeout, attempt).await {
-            Ok(Ok(line)) => return self.connected(line, number),
-            Ok(Err(error)) => self.fault(&error),
-            Err(_) => Fault::TimedOut,
+        let fault = match self.connection(number).await {
+            Ok(connection) => return lock(&self.state).phase = Phase::Up(connection),
+            Err(fault) => fault,
         };
         let mut state = lock(&self.state);
         self.complain(&state, &fault);
@@ -179,8 +185,75 @@ impl Inner {
         state.phase = Phase::Waiting { until: Instant::now() + wait(state.failures), fault };
     }
 
-    fn connected(&self, line: MultiplexedConnection, number: u64) {
-        lock(&self.state).phase = Phase::Up(Connection { line, number, since: Instant::now() });
+    async fn connection(self: &Arc<Self>, number: u64) -> Result<Connection, Fault> {
+        let address = Arc::new(self.server.find().await?);
+        let attempt = async {
+            let dialled = self.dialer.dial(&address, self.pushed(number, &address)).await;
+            let (mut line, driver) = dialled.map_err(|failure| no_connection(&address, failure))?;
+            self.server.check_role(&mut line, &address).await?;
+            let promise = match &self.listener {
+                Some(listener) => listener.ask(&mut line).await.map_err(|error| fault(&address, &error))?,
+                None => None,
+            };
+            Ok((line, Arc::new(driver), promise))
+        };
+        let (line, driver, promise) = timeout(self.timeout, attempt).await.unwrap_or(Err(Fault::TimedOut))?;
+        if let Some(promise) = &promise {
+            self.keep_proving(Arc::clone(promise));
+        }
+        Ok(Connection { line, address, number, since: Instant::now(), promise, _driver: driver })
+    }
+
+    /// Hears what the connection of that number is told without having asked.
+    fn pushed(self: &Arc<Self>, number: u64, address: &Arc<Address>) -> impl AsyncPushSender + use<> {
+        let (inner, from) = (Arc::downgrade(self), Arc::clone(address));
+        move |push: PushInfo| {
+            match (push.kind, inner.upgrade()) {
+                (PushKind::Disconnection, Some(inner)) => {
+                    inner.lost(number, &Fault::Failed(format!("{from}: closed the connection")));
+                }
+                (PushKind::Invalidate, Some(inner)) => inner.hear(number, &push.data),
+                _ => {}
+            }
+            Ok::<(), SendError>(())
+        }
+    }
+
+    /// Proves a promise as long as it is relied upon. A proof that fails breaks the connection off.
+    fn keep_proving(self: &Arc<Self>, promise: Arc<Promise>) {
+        let inner = Arc::downgrade(self);
+        tokio::spawn(async move {
+            let mut proof = Pipeline::new();
+            proof.cmd("PING");
+            while promise.wants_proof().await {
+                let Some(inner) = inner.upgrade() else { return };
+                let deadline = Instant::now() + inner.timeout;
+                let _ = Link(inner).exchange(&proof, deadline).await;
+            }
+        });
+    }
+
+    /// Hears what changed, as the connection of that number tells it.
+    fn hear(self: &Arc<Self>, number: u64, told: &[Value]) {
+        if self.listener.as_ref().is_some_and(|listener| listener.hear(told)) {
+            self.renew_promise(Some(number));
+        }
+    }
+
+    /// Everything that was promised has changed: on the connection of that number, or on whichever stands.
+    fn renew_promise(self: &Arc<Self>, number: Option<u64>) {
+        let Some(listener) = &self.listener else { return };
+        let mut state = lock(&self.state);
+        if let Phase::Up(connection) = &mut state.phase
+            && number.is_none_or(|number| connection.number == number)
+            && let Some(old) = connection.promise.take()
+        {
+            let renewed = Arc::new(old.renewed());
+            connection.promise = Some(Arc::clone(&renewed));
+            drop(state);
+            listener.held.broken(&old, true);
+            self.keep_proving(renewed);
+        }
     }
 
     /// Drops a connection that failed, unless that has happened already. The first failure after an answer is met by connecting
@@ -191,11 +264,21 @@ impl Inner {
             return;
         }
         self.complain(&state, fault);
-        state.phase = match state.failures {
+        let next = match state.failures {
             0 => Phase::Idle,
             failures => Phase::Waiting { until: Instant::now() + wait(failures), fault: fault.clone() },
         };
         state.failures = state.failures.saturating_add(1);
+        self.leave(state, next);
+    }
+
+    /// Leaves a connection, whose promise ends with it.
+    fn leave(&self, mut state: MutexGuard<'_, State>, next: Phase) {
+        let left = std::mem::replace(&mut state.phase, next);
+        drop(state);
+        if let (Phase::Up(Connection { promise: Some(promise), .. }), Some(listener)) = (left, &self.listener) {
+            listener.held.broken(&promise, false);
+        }
     }
 
     fn answered(&self, connection: &Connection, values: &[Value]) {
@@ -205,27 +288,23 @@ impl Inner {
         }
         if values.iter().any(|value| error_of(value).is_none()) && state.failures > 0 {
             state.failures = 0;
-            tracing::info!(store = self.address, "the store answers again");
+            tracing::info!(store = %self.server, "the store answers again");
         }
         if connection.since.elapsed() >= REPLACE_AFTER && values.iter().any(wants_another_server) {
-            state.phase = Phase::Idle;
+            self.leave(state, Phase::Idle);
         }
     }
 
     fn complain(&self, state: &State, fault: &Fault) {
         if state.failures == 0 {
-            tracing::warn!(store = self.address, %fault, "the store is away");
+            tracing::warn!(store = %self.server, %fault, "the store is away");
         }
     }
+}
 
-    fn fault(&self, error: &RedisError) -> Fault {
-        // Never the detail of a server's error: it may repeat the commands it did not like, AUTH among them.
-        let what = match error.code() {
-            Some(code) => code.to_owned(),
-            None if error.is_io_error() => error.to_string(),
-            None => error.category().to_owned(),
-        };
-        Fault::Failed(format!("{}: {what}", self.address))
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.leave(lock(&self.state), Phase::Idle);
     }
 }
 
@@ -237,7 +316,7 @@ impl State {
 
 impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Link").field("address", &self.0.address).finish_non_exhaustive()
+        write!(f, "Link({})", self.0.server)
     }
 }
 
@@ -246,8 +325,21 @@ fn wants_another_server(value: &Value) -> bool {
         .is_some_and(|error| ["READONLY", "MASTERDOWN", "NOAUTH", "NOPERM"].into_iter().any(|code| error.is(code)))
 }
 
-fn bad_url(what: &str) -> Fault {
-    Fault::Failed(format!("store.url {what}"))
+fn no_connection(address: &Address, failure: Failure) -> Fault {
+    match failure {
+        Failure::Path(what) => Fault::Failed(format!("{address}: {what}")),
+        Failure::Greeting(error) => fault(address, &error),
+    }
+}
+
+pub(super) fn fault(address: &Address, error: &RedisError) -> Fault {
+    // Never the detail of a server's error: it may repeat the commands it did not like, AUTH among them.
+    let what = match error.code() {
+        Some(code) => code.to_owned(),
+        None if error.is_io_error() => error.to_string(),
+        None => error.category().to_owned(),
+    };
+    Fault::Failed(format!("{address}: {what}"))
 }
 
 /// Half of a doubling wait, and up to as much again at random, so that many gates do not come back in step.
@@ -266,18 +358,6 @@ mod tests {
         for (failures, longest) in [(1, 50), (2, 100), (3, 200), (5, 800), (6, 1000), (1000, 1000)] {
             let (wait, longest) = (wait(failures), Duration::from_millis(longest));
             assert!(wait >= longest / 2 && wait <= longest, "{failures}: {wait:?}");
-        }
-    }
-
-    #[test]
-    fn a_link_shows_its_address_and_no_password() {
-        let link = Link::new(&Secret::new("redis://u:hunter2@127.0.0.1:7/1"), Duration::from_secs(1)).unwrap();
-        assert_eq!(format!("{link:?}"), "Link { address: \"127.0.0.1:7\", .. }");
-        for bad in
-            ["http://u:hunter2@h/", "redis://u:hunter2@h:99999/", "redis://u:hunter2@h/x", "rediss://u:hunter2@h/"]
-        {
-            let fault = Link::new(&Secret::new(bad), Duration::from_secs(1)).unwrap_err();
-            assert!(!fault.to_string().contains("hunter2"), "{fault}");
         }
     }
 }

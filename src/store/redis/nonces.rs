@@ -21,17 +21,17 @@ impl Redis {
         most: u64,
     ) -> Result<Remembered, Fault> {
         let (key, count_key) = (self.codec.mark_key(client, mark), self.codec.mark_count_key(client));
-        let (life, deadline) = (scripts::millis(life), self.link.deadline());
+        let (life, deadline) = (scripts::millis(life), self.route.deadline());
         let mut commands = Pipeline::new();
         commands.cmd("SET").arg(&key).arg(1).arg("NX").arg("PX").arg(life);
         scripts::call(&mut commands, scripts::COUNT, &count_key).arg(most).arg(life);
-        let mut answers = self.link.exchange(&commands, deadline).await?;
+        let mut answers = self.route.exchange(&commands, deadline).await?;
         let is_fresh = answers.bytes()?.is_some();
         let full_for = answers.number()?;
         match (is_fresh, u64::try_from(full_for)) {
             (true, Ok(0)) => Ok(Remembered::Fresh),
             (true, full_for) => {
-                self.forget(&key, deadline).await?;
+                self.unmark(&key, deadline).await?;
                 Ok(Remembered::Full(Duration::from_millis(full_for.unwrap_or(life))))
             }
             (false, full_for) => {
@@ -43,16 +43,16 @@ impl Redis {
         }
     }
 
-    async fn forget(&self, key: &str, deadline: Instant) -> Result<(), Fault> {
+    async fn unmark(&self, key: &str, deadline: Instant) -> Result<(), Fault> {
         let mut commands = Pipeline::new();
         commands.cmd("DEL").arg(key);
-        self.link.exchange(&commands, deadline).await?.number().map(drop)
+        self.route.exchange(&commands, deadline).await?.number().map(drop)
     }
 
     /// One counted too many is no harm: the count expires.
     async fn uncount(&self, key: &str, deadline: Instant) {
         let mut commands = Pipeline::new();
         scripts::call(&mut commands, scripts::UNCOUNT, key);
-        let _ = self.link.exchange(&commands, deadline).await;
+        let _ = self.route.exchange(&commands, deadline).await;
     }
 }

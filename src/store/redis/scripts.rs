@@ -1,4 +1,6 @@
-//! What must happen atomically in Redis. Each script touches one key only, so that keys may lie on different nodes of a cluster.
+//! What must happen atomically in Redis. Each script touches one key only, so that keys may lie on different nodes of a cluster. And
+//! none takes a key away and puts it back: while a slot is being moved, a key that is gone is the other node's, and the rest of the
+//! script would fail.
 //!
 //! They are sent as text: they are shorter than the bookkeeping of hashes that a restarted or promoted server does not know.
 
@@ -41,13 +43,17 @@ if v ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2])
 return 1";
 
-/// Ends a living session and answers its value, or nothing. Arguments: ending (empty: leave nothing), life of the tombstone.
+/// Ends a living session and answers its value, or nothing. Arguments: ending (empty: leave nothing), life of the tombstone. A full
+/// Redis lets a script write that has removed something before.
 pub(super) const END: &str = "\
 local v = redis.call('HGET', KEYS[1], 'v')
 if not v then return false end
-redis.call('DEL', KEYS[1])
-if ARGV[1] ~= '' then
+if ARGV[1] == '' then
+  redis.call('DEL', KEYS[1])
+else
+  redis.call('HDEL', KEYS[1], 'u')
   redis.call('HSET', KEYS[1], 'e', ARGV[1])
+  redis.call('HDEL', KEYS[1], 'v')
   redis.call('PEXPIRE', KEYS[1], ARGV[2])
 end
 return v";
@@ -57,22 +63,23 @@ return v";
 /// where the cap refuses.
 pub(super) const ADMIT: &str = "\
 local k, hash, cap, older = KEYS[1], ARGV[1], tonumber(ARGV[4]), ARGV[6]
+local former = redis.call('ZSCORE', k, hash)
+redis.call('ZADD', k, ARGV[2], hash)
 for i = 7, #ARGV do redis.call('ZREM', k, ARGV[i]) end
 local displaced = {}
 if cap > 0 then
-  local others = redis.call('ZCARD', k)
-  for _, one in ipairs({hash, older}) do
-    if redis.call('ZSCORE', k, one) then others = others - 1 end
-  end
-  local over = others + 1 - cap
+  local over = redis.call('ZCARD', k) - cap
+  if older ~= hash and redis.call('ZSCORE', k, older) then over = over - 1 end
   if over > 0 then
-    if ARGV[5] == '0' then return 0 end
+    if ARGV[5] == '0' then
+      if former then redis.call('ZADD', k, former, hash) else redis.call('ZREM', k, hash) end
+      return 0
+    end
     for _, other in ipairs(redis.call('ZRANGE', k, 0, over + 1)) do
       if other ~= hash and other ~= older and #displaced < over then displaced[#displaced + 1] = other end
     end
   end
 end
-redis.call('ZADD', k, ARGV[2], hash)
 if redis.call('PTTL', k) < tonumber(ARGV[3]) then redis.call('PEXPIRE', k, ARGV[3]) end
 return displaced";
 

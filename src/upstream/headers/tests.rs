@@ -48,6 +48,7 @@ fn rebuilt(headers: &[(&str, &str)], change: impl Fn(&mut Context<'_>, &mut Sett
         drop_authorization: false,
         plain_reply: false,
         traceparent: "00-1-2-01",
+        websocket: None,
     };
     let (mut settings, mut origin) = (settings(), origin());
     change(&mut context, &mut settings, &mut origin);
@@ -81,6 +82,7 @@ fn a_head_is_rebuilt_whole() {
         drop_authorization: false,
         plain_reply: false,
         traceparent: "00-1-2-01",
+        websocket: None,
     };
     let spoken = Spoken {
         method: "POST",
@@ -225,6 +227,7 @@ fn the_assertion_signs_what_php_sees() {
             drop_authorization: false,
             plain_reply: false,
             traceparent: "",
+            websocket: None,
         };
         let settings = Settings { assertion_key: Some(Secret::new("assert-key")), ..settings() };
         let spoken = Spoken {

@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::ids::{SessionId, UserId};
 use crate::secret::Secret;
 use crate::store::embedded::Embedded;
-use crate::store::{Admission, ClientRecord, Created, Key, Location, Question, SessionRecord, Settings};
+use crate::store::{Admission, ClientRecord, Created, Key, Location, Question, SessionRecord, Settings, Tls};
 
 const IDLE: Duration = Duration::from_secs(7200);
 
@@ -57,7 +57,7 @@ fn opener(full: &Arc<AtomicBool>) -> Opener {
 
 fn codec(keys: &[Key]) -> Arc<Codec> {
     let (location, timeout) = (Location::Memory, Duration::from_secs(20));
-    Arc::new(Codec::new(&Settings { location, prefix: "t:".into(), keys: keys.to_vec(), timeout }))
+    Arc::new(Codec::new(&Settings { location, prefix: "t:".into(), keys: keys.to_vec(), timeout, tls: Tls::default() }))
 }
 
 fn store(path: &Path, full: &Arc<AtomicBool>) -> Embedded {

@@ -1,0 +1,3 @@
+<?php
+require 'inc.php';
+json(array('tokens' => array('login' => fresh('token'))));
