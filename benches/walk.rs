@@ -102,7 +102,8 @@ impl Judge {
             tls: Default::default(),
         };
         let store = at_once(Store::open(&settings, clock.clone())).expect("a store in memory");
-        let created = store.create(store.hash(USER_TOKEN), &session(&clock), HOUR * 2, None);
+        let session = session(&clock);
+        let created = store.create(store.hash(USER_TOKEN), &session, HOUR * 2, None);
         at_once(created).expect("a session");
         Self { verifier: Verifier::new(&self::settings()), store, clock, rule: rule() }
     }
