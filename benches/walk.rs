@@ -115,7 +115,7 @@ impl Judge {
 
     /// Whether such a request may pass.
     fn judge(&self, api_token: &str) -> bool {
-        let decided = Decided { rule: &self.rule, number: 0, endpoint: Some(endpoint()) };
+        let decided = Decided { rule: &self.rule, number: 0, endpoint: Some(endpoint()), require: Requirement::User };
         let claims = Claims {
             client_id: Some(b"ios"),
             api_token: Some(api_token.as_bytes()),
@@ -125,7 +125,8 @@ impl Judge {
         };
         let request = signature::Request { method: "GET", path: "/api.php", ..signature::Request::default() };
         let (address, excess) = ([127, 0, 0, 1].into(), Excess::refused());
-        let case = Case { decided: &decided, claims: &claims, address, user_agent: "", request, excess: &excess };
+        let case =
+            Case { decided: &decided, claims: &claims, address, user_agent: "", request, excess: &excess, via: None };
         at_once(self.verifier.permit(&case, &mut Body::Empty, &self.store, &self.clock)).is_ok()
     }
 }

@@ -30,6 +30,7 @@ use crate::store::Store;
 use crate::telemetry::Telemetry;
 use crate::upstream::Upstream;
 use crate::verify::{FileClient, SessionSettings};
+use crate::websocket::open::Open;
 
 mod answer;
 mod clients;
@@ -83,6 +84,8 @@ pub struct Parts {
     pub telemetry: Telemetry,
     /// How many connections the public listener has.
     pub connections: Room,
+    /// How many of them are WebSockets.
+    pub websockets: Open,
     /// The time.
     pub clock: Clock,
     /// How far the ending has come.

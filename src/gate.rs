@@ -3,16 +3,16 @@
 //! [`Gate::answer`] stands around it: it starts the clock, renders what the walk came to, and records one outcome.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, Instant};
 
 use http::{HeaderName, Response};
-use hyper::body::Incoming;
 
 use crate::clock::Clock;
 use crate::credentials::{self, Claims};
 use crate::policy::login_rule::{Conditions, UserSource};
 use crate::policy::rule::Rule;
-use crate::policy::{Decided, Policy, Requirement};
+use crate::policy::{Decided, Policy};
 use crate::reply::{self, Asked, Body, Reason, Refusal};
 use crate::request::address::{Peer, TrustedProxies};
 use crate::request::body::{self, Limits};
@@ -27,6 +27,7 @@ use crate::verify::{self, Case, Excess, Permit, Verifier, signature};
 use crate::websocket::open::Open;
 use crate::websocket::takeover::Switch;
 
+pub mod bridge;
 pub mod cors;
 pub mod explain;
 mod forward;
@@ -40,7 +41,9 @@ mod signed;
 mod unwinding;
 mod upgrade;
 
+use bridge::message::Sent;
 use cors::PREFLIGHT;
+use forward::Passage;
 use note::Note;
 use unwinding::caught;
 
@@ -50,11 +53,13 @@ pub struct Arrived {
     /// Its head, or why there is none.
     pub head: Result<Head, Unreadable>,
     /// Its body.
-    pub body: Incoming,
+    pub body: body::Arriving,
     /// The connection it came by.
     pub peer: Peer,
     /// Where interim replies go.
     pub interim: Interim,
+    /// What a message of a connection brings along, where this is one.
+    pub sent: Option<Arc<Sent>>,
     /// Where it is left who goes on with a connection that switches protocols.
     pub switch: Switch,
 }
@@ -161,6 +166,10 @@ pub struct Gate {
     cookie_users: Vec<UserSource>,
     /// Headers of replies that `csrf` of some rule wants kept.
     kept_headers: Vec<HeaderName>,
+    /// Names this gate among all that share the store.
+    instance: String,
+    /// Connections that it named so far.
+    channels: AtomicU64,
 }
 
 impl Gate {
@@ -183,12 +192,14 @@ impl Gate {
             holds_cookies,
             cookie_users,
             kept_headers,
+            instance: format!("{:032x}", fastrand::u128(..)),
+            channels: AtomicU64::default(),
             settings,
         }
     }
 
     /// Answers one request. Never fails: whatever goes wrong is an envelope.
-    pub async fn answer(&self, arrived: Arrived) -> Response<Body> {
+    pub async fn answer(self: &Arc<Self>, arrived: Arrived) -> Response<Body> {
         let mut note = Note::new(self.clock.now(), &arrived);
         let started = Instant::now();
         let mut response = match caught(self.walk(arrived, &mut note)).await {
@@ -198,20 +209,30 @@ impl Gate {
         if let Some(cors) = &self.settings.cors {
             cors.tell(response.headers_mut(), note.asking.as_ref(), note.preflight.as_deref());
         }
-        let reserved = note.is_shown(&self.recorder).then_some(&self.settings.reading.reserved);
-        self.recorder.record(&note.outcome(response.status().as_u16(), started.elapsed(), reserved));
+        self.record(note, response.status().as_u16(), started.elapsed());
         response
     }
 
+    /// Tells what became of a request.
+    fn record(&self, note: Note, status: u16, duration: Duration) {
+        let shown = note.is_shown(&self.recorder).then_some(&self.settings.reading.reserved);
+        self.recorder.record(&note.outcome(status, duration, shown));
+    }
+
     /// The steps of a request, in order; none calls an earlier one.
-    async fn walk(&self, arrived: Arrived, note: &mut Note) -> Result<Response<Body>, Refusal> {
+    async fn walk(self: &Arc<Self>, arrived: Arrived, note: &mut Note) -> Result<Response<Body>, Refusal> {
+        let (sent, peer) = (arrived.sent.clone(), arrived.peer);
+        let sent = sent.as_deref();
         let mut inbound = self.read(arrived, note).await?;
         if let Some(response) = self.preflight(&inbound, note) {
             return Ok(response);
         }
         let mut body = inbound.split_body();
-        let claims = Claims::of(&inbound, &self.settings.credentials);
-        let verdict = self.decide(&inbound, &claims, &mut body, note).await;
+        let claims = match sent {
+            Some(sent) => sent.claims(),
+            None => Claims::of(&inbound, &self.settings.credentials),
+        };
+        let verdict = self.decide((&inbound, &claims, sent), &mut body, note).await;
         if let Err(refusal) = &verdict {
             self.tell_signed(refusal, (&inbound, &claims), || signature::body_hash(&body), note);
         }
@@ -221,13 +242,16 @@ impl Gate {
         match verdict {
             Ok((decided, permit)) => {
                 note.identity = permit.identity().clone();
-                let passage =
-                    forward::Passage { inbound: &inbound, claims: &claims, rule: decided.rule, permit: &permit };
+                if let Some(bridge) = decided.rule.websocket.as_deref().and_then(|channel| channel.bridge()) {
+                    permit.told().await;
+                    return self.bridge((&inbound, peer), bridge, &permit, note);
+                }
+                let passage = Passage { inbound: &inbound, claims: &claims, decided: &decided, permit: &permit, sent };
                 let response = self.pass(&passage, body, note).await;
                 permit.told().await;
                 self.go_on(&inbound, (decided.rule, Some(&permit)), response?, note)
             }
-            Err(refusal) if self.lets_by(&refusal) => {
+            Err(refusal) if self.lets_by(&refusal) && sent.is_none() => {
                 note.observed(&refusal);
                 self.gather_rest(&inbound, &mut body).await?;
                 let response = Box::pin(self.pass_observed(&inbound, body, note)).await?;
@@ -243,12 +267,14 @@ impl Gate {
     /// The rule, and the permit that it asks for.
     async fn decide<'a>(
         &'a self,
-        inbound: &Inbound,
-        claims: &Claims<'_>,
+        (inbound, claims, sent): (&Inbound, &Claims<'_>, Option<&'a Sent>),
         body: &mut body::Body,
         note: &mut Note,
     ) -> Result<(Decided<'a>, Permit), Refusal> {
-        let decided = self.settings.decide(inbound);
+        let decided = match sent {
+            Some(sent) => self.settings.decide_message(inbound, sent),
+            None => self.settings.decide(inbound),
+        };
         body.limit_to(self.settings.max_body(decided.as_ref().ok().map(|decided| decided.rule)))?;
         let decided = decided?;
         note.rule = Some(RuleLabel { name: Arc::clone(&decided.rule.name), number: decided.number });
@@ -259,7 +285,7 @@ impl Gate {
         if !waits {
             self.read_rest(inbound, body, decided.rule).await?;
         }
-        let permit = self.permit((inbound, claims), &decided, body, note).await?;
+        let permit = self.permit((inbound, claims, sent), &decided, body, note).await?;
         if waits {
             self.read_rest(inbound, body, decided.rule).await?;
         }
@@ -268,7 +294,7 @@ impl Gate {
 
     async fn permit(
         &self,
-        (inbound, claims): (&Inbound, &Claims<'_>),
+        (inbound, claims, sent): (&Inbound, &Claims<'_>, Option<&Sent>),
         decided: &Decided<'_>,
         body: &mut body::Body,
         note: &mut Note,
@@ -276,11 +302,11 @@ impl Gate {
         let address = inbound.origin.ip;
         let request = signed::request(inbound, &self.settings.credentials);
         let excess = match self.settings.mode {
-            Mode::Enforce => Excess::refused(),
-            Mode::Observe => Excess::observed(),
+            Mode::Observe if sent.is_none() => Excess::observed(),
+            Mode::Enforce | Mode::Observe => Excess::refused(),
         };
-        let user_agent = inbound.user_agent();
-        let case = Case { decided, claims, address, user_agent: &user_agent, request, excess: &excess };
+        let (user_agent, via) = (inbound.user_agent(), sent.map(Sent::via));
+        let case = Case { decided, claims, address, user_agent: &user_agent, request, excess: &excess, via };
         let permit = self.verifier.permit(&case, body, &self.store, &self.clock).await;
         if let Some(denial) = excess.noted() {
             note.observed(&denial.into());
@@ -312,9 +338,4 @@ impl Gate {
     ) -> Response<Body> {
         self.settings.reply.envelope(1, message, &serde_json::Value::Object(data), asked)
     }
-}
-
-/// Whether the client's own cookies pass: on public rules they do.
-fn is_public(rule: &Rule) -> bool {
-    rule.require == Requirement::Public
 }

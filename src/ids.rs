@@ -43,6 +43,8 @@ pub enum User {}
 pub enum Session {}
 /// What a [`RequestId`] names.
 pub enum Request {}
+/// What a [`ChannelId`] names.
+pub enum Channel {}
 
 /// A registered program.
 pub type ClientId = Id<Client>;
@@ -52,6 +54,8 @@ pub type UserId = Id<User>;
 pub type SessionId = Id<Session>;
 /// One request, echoed in `X-Request-Id` and every log line about it.
 pub type RequestId = Id<Request>;
+/// One connection that sessions can live on: the gate's instance and the connection there.
+pub type ChannelId = Id<Channel>;
 
 impl<Of> Id<Of> {
     /// Checks and takes a text: 1 to 255 bytes of UTF-8 without control characters.

@@ -11,10 +11,11 @@ use serde_json::{Map, Value};
 
 use crate::clock::Clock;
 use crate::credentials::Claims;
-use crate::ids::{ClientId, SessionId, TokenHash, UserId};
+use crate::ids::{ClientId, TokenHash, UserId};
 use crate::policy::login_rule::{LoginReply, LoginRule, Source, TokenSource};
 use crate::request::Inbound;
 use crate::secret::Secret;
+use crate::store::channel::Channel;
 use crate::store::{self, Found, HeldCookie, Question, Store};
 use crate::upstream::{self, ResponseBody};
 use crate::verify::SessionSettings;
@@ -30,7 +31,7 @@ pub mod merge;
 mod pages;
 pub mod prepare;
 pub mod seal_token;
-mod text;
+pub mod text;
 
 use issue::{Issued, NewSession, NotIssued};
 use judged::{Answer, Judged};
@@ -55,6 +56,10 @@ pub struct Attempt<'a> {
     pub data_key: &'a str,
     /// What was made ready before, where the rule wants that.
     pub prepared: Option<&'a Prepared>,
+    /// The connection that asks, where the session shall live on it.
+    pub channel: Option<&'a Channel>,
+    /// The session in whose place the new one comes, where that is known.
+    pub older: Option<TokenHash>,
 }
 
 impl Attempt<'_> {
@@ -76,14 +81,12 @@ pub enum Watched {
 }
 
 /// Who is logged in now.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct NewLogin {
     /// The user.
     pub user: UserId,
-    /// The session.
-    pub session: SessionId,
-    /// How many older sessions of the user were ended for it.
-    pub displaced: usize,
+    /// The session that stands.
+    pub issued: Issued,
 }
 
 /// Why a login could not be finished.
@@ -147,7 +150,7 @@ pub async fn watch(
         }
         LoginReply::Envelope => None,
     };
-    let new = NewLogin { user, session: issued.session, displaced: issued.displaced };
+    let new = NewLogin { user, issued };
     Ok(match merged {
         Some(body) => Watched::Merged(new, with_body(answer.head, body, attempt.rule.hold_cookies)),
         None => Watched::Envelope(new, data),
@@ -217,20 +220,23 @@ fn new_session(attempt: &Attempt<'_>, user: UserId, jar: Vec<HeldCookie>) -> New
         user_agent: attempt.inbound.user_agent().into_owned(),
         jar: if hold { jar } else { Vec::new() },
         holds_cookies: hold,
+        channel: attempt.channel.cloned(),
         ..NewSession::of(user)
     }
 }
 
-/// The session that the login was made under: the claimed user's, and not bound to another client.
+/// The session that the login was made under: the claimed user's, living where the login comes from, and not bound to another
+/// client.
 async fn older(desk: &Desk<'_>, attempt: &Attempt<'_>) -> Result<Option<TokenHash>, store::Fault> {
-    let Some(token) = attempt.claims.user_token else { return Ok(None) };
+    let Some(token) = attempt.claims.user_token else { return Ok(attempt.older) };
     let hashes = desk.store.hashes(token);
     let question = Question { session: &hashes, ..Question::default() };
     let Some(Found::Live(live)) = desk.store.ask(question).await?.session else { return Ok(None) };
     let record = &live.record;
     let owned = attempt.claims.user_id.is_none_or(|claimed| claimed == record.user.as_str().as_bytes());
     let foreign = attempt.client.is_some() && record.client.as_ref() != attempt.client;
-    Ok((owned && !(foreign && desk.sessions.bind_client)).then_some(live.hash))
+    let here = record.channel.as_ref().map(|channel| &channel.id) == attempt.channel.map(|channel| &channel.id);
+    Ok((owned && here && !(foreign && desk.sessions.bind_client)).then_some(live.hash))
 }
 
 /// The application's answer as it is, but for cookies that reach nobody.

@@ -1,6 +1,7 @@
 //! What the configuration demands of a request: which endpoint it names, which rule decides, what that rule requires.
 
 pub mod before;
+pub mod bridge;
 pub mod channel;
 pub mod csrf;
 pub mod endpoint;
@@ -8,6 +9,7 @@ pub mod login_rule;
 pub mod pattern;
 pub mod rule;
 pub mod template;
+pub mod written;
 
 use std::sync::Arc;
 
@@ -41,6 +43,20 @@ impl Requirement {
     /// Whether a user has to be logged in.
     pub const fn needs_user(self) -> bool {
         matches!(self, Self::User | Self::UserOnly)
+    }
+
+    /// What two who each have a say require together.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        if matches!(self, Self::Deny) || matches!(other, Self::Deny) {
+            return Self::Deny;
+        }
+        match (self.needs_client() || other.needs_client(), self.needs_user() || other.needs_user()) {
+            (true, true) => Self::User,
+            (true, false) => Self::Client,
+            (false, true) => Self::UserOnly,
+            (false, false) => Self::Public,
+        }
     }
 
     /// As written in the configuration.
@@ -77,6 +93,8 @@ pub struct Decided<'a> {
     pub number: usize,
     /// The endpoint the request names (or that the rule gives it).
     pub endpoint: Option<Endpoint>,
+    /// What is required: what the rule says, unless the message of a connection asks for more.
+    pub require: Requirement,
 }
 
 impl Policy {
@@ -101,8 +119,7 @@ impl Policy {
         let reading = self.reader.read(inbound)?;
         let endpoint = reading.endpoint();
         let path = self.reader.path_without_script(inbound.target.matched());
-        let first = self.websocket(inbound).unwrap_or_else(|| self.first_match(inbound, path, endpoint));
-        let (number, rule) = first;
+        let (number, rule) = self.websocket(inbound).unwrap_or_else(|| self.first_match(inbound, path, endpoint));
         match &reading {
             // Without a path rule of its own, an unfit path is one that PHP might route where no rule looks.
             Reading::Unfit(Unfit { why, file })
@@ -121,7 +138,7 @@ impl Policy {
             }
         }
         let endpoint = rule.endpoint_is.clone().or_else(|| reading.into_endpoint());
-        Ok(Decided { rule, number, endpoint })
+        Ok(Decided { rule, number, endpoint, require: rule.require })
     }
 
     /// Whether the rule that decides leaves bodies unread, told from the head alone: a rule before it that asks for
@@ -163,10 +180,10 @@ impl Policy {
         }
         let path = self.reader.path_without_script(inbound.target.matched());
         let target = &inbound.target;
-        let fits = |rule: &&Rule| rule.matcher.path_allows(path, target.matched(), target.is_lenient());
-        let (place, rule) = self.websockets.iter().enumerate().find(|(_, rule)| fits(rule))?;
-        // Behind the rules and the default.
-        Some((self.rules.len() + 1 + place, rule))
+        let fits = |(_, rule): &(usize, &Rule)| rule.matcher.path_allows(path, target.matched(), target.is_lenient());
+        // Behind the rules and the default, as in `labels`.
+        let numbered = (self.rules.len() + 1..).zip(&self.websockets);
+        numbered.into_iter().find(fits)
     }
 
     fn first_match(&self, inbound: &Inbound, path: &[u8], endpoint: Option<&Endpoint>) -> (usize, &Rule) {

@@ -87,6 +87,12 @@ impl Refusal {
     }
 }
 
+impl From<Reason> for Refusal {
+    fn from(reason: Reason) -> Self {
+        Self::new(reason, "")
+    }
+}
+
 impl From<Unreadable> for Refusal {
     fn from(unreadable: Unreadable) -> Self {
         let reason = match &unreadable {
@@ -178,8 +184,7 @@ impl Settings {
     /// The envelope that tells a caller why it was refused.
     pub fn refuse(&self, refusal: &Refusal, asked: Asked<'_>) -> Response<Body> {
         let reason = refusal.reason;
-        let message = self.message(refusal, asked.accept_language);
-        let code = self.codes.get(&reason).copied().unwrap_or(0);
+        let (code, message) = self.told(refusal, asked.accept_language);
         let mut response = self.envelope(code, &message, &Value::Array(Vec::new()), asked);
         let status = if self.always_ok { 200 } else { reason.status() };
         *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN);
@@ -196,6 +201,12 @@ impl Settings {
             headers.insert("x-ticketgate-time", HeaderValue::from(asked.now.as_secs()));
         }
         response
+    }
+
+    /// Code and words of a refusal.
+    pub fn told<'a>(&'a self, refusal: &'a Refusal, accept_language: Option<&[u8]>) -> (i64, Cow<'a, str>) {
+        let code = self.codes.get(&refusal.reason).copied().unwrap_or(0);
+        (code, self.message(refusal, accept_language))
     }
 
     /// An answer of status 200 in the envelope's shape.

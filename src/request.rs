@@ -94,8 +94,13 @@ impl Inbound {
     /// The caller's User-Agent, empty where it sent none. Bytes that are no text are escaped, because sessions may be tied to it;
     /// what goes beyond [`MAX_USER_AGENT`] is left out, because they keep it.
     pub fn user_agent(&self) -> Cow<'_, str> {
-        let whole = self.head.header("User-Agent").unwrap_or_default();
-        let first = whole.get(..MAX_USER_AGENT).unwrap_or(whole);
-        std::str::from_utf8(first).map_or_else(|_| Cow::Owned(first.escape_ascii().to_string()), Cow::Borrowed)
+        user_agent(&self.head)
     }
+}
+
+/// [`Inbound::user_agent`] of a head alone.
+pub fn user_agent(head: &Head) -> Cow<'_, str> {
+    let whole = head.header("User-Agent").unwrap_or_default();
+    let first = whole.get(..MAX_USER_AGENT).unwrap_or(whole);
+    std::str::from_utf8(first).map_or_else(|_| Cow::Owned(first.escape_ascii().to_string()), Cow::Borrowed)
 }

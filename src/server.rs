@@ -300,7 +300,8 @@ impl Worker {
         let (head, serving) = slot.take().unwrap_or_else(|| (Err(Unreadable::Gone), self.current.take()));
         let slot = slot.clone();
         let switch = slot.switch.clone();
-        let answer = serving.answer(Arrived { head, body: request.into_body(), peer, interim, switch });
+        let answer =
+            serving.answer(Arrived { head, body: request.into_body().into(), peer, interim, switch, sent: None });
         Box::pin(async move {
             let answer = answer.await;
             let switches = answer.as_ref().is_ok_and(|answer| answer.status() == StatusCode::SWITCHING_PROTOCOLS);

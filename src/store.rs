@@ -5,12 +5,14 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::clock::{Clock, Timestamp};
+use crate::clock::Clock;
 use crate::ids::{ClientId, SessionId, TokenHash, UserId};
 use crate::measure::{Share, Whole};
 use crate::secret::Secret;
 
 mod alarm;
+mod asked;
+pub mod channel;
 mod codec;
 mod counters;
 pub mod counting;
@@ -24,6 +26,7 @@ pub mod redis;
 mod seal;
 mod told;
 pub mod turns;
+pub mod watch;
 
 use codec::Codec;
 use counting::Local;
@@ -31,7 +34,9 @@ use embedded::Embedded;
 use held::{Changes, Held};
 use meter::{Meter, Op};
 use redis::Redis;
+use watch::{Bell, Watches};
 
+pub use asked::{Admission, Cap, Created, Found, Live, Question, Records, Remembered};
 pub use record::{ClientRecord, Ending, HeldCookie, SessionRecord};
 pub use redis::Tls;
 pub use told::Told;
@@ -85,100 +90,6 @@ pub enum Location {
     Redis(Secret),
 }
 
-/// What a decision asks, in one round trip.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Question<'a> {
-    /// A client to look up (those in the configuration file are not asked for).
-    pub client: Option<&'a ClientId>,
-    /// A session to look up: the hashes it may stand under ([`Store::hashes`]), of which the first that is there counts.
-    pub session: &'a [TokenHash],
-}
-
-impl Question<'_> {
-    /// Whether it asks for nothing.
-    pub const fn is_empty(&self) -> bool {
-        self.client.is_none() && self.session.is_empty()
-    }
-}
-
-/// What the store knows about a question.
-#[derive(Clone, Debug, Default)]
-pub struct Records {
-    /// The client.
-    pub client: Option<Arc<ClientRecord>>,
-    /// The session, or what is left of it.
-    pub session: Option<Found>,
-}
-
-/// A session as found.
-#[derive(Clone, Debug)]
-pub enum Found {
-    /// It lives.
-    Live(Live),
-    /// It was ended, and its holder may be told so.
-    Ended(Ending),
-}
-
-/// A living session.
-#[derive(Clone, Debug)]
-pub struct Live {
-    /// The key it stands under.
-    pub hash: TokenHash,
-    /// What is known of it.
-    pub record: Arc<SessionRecord>,
-    /// When it ends unless used again.
-    pub expires: Timestamp,
-    /// Last use, as far as the store was told.
-    pub used: Timestamp,
-}
-
-/// A session to be admitted.
-#[derive(Clone, Copy, Debug)]
-pub struct Admission<'a> {
-    /// Where it will stand.
-    pub hash: TokenHash,
-    /// What is known of it.
-    pub record: &'a SessionRecord,
-    /// It expires after that (and never later than its record says), unless it is used.
-    pub idle: Duration,
-    /// How many its user may hold.
-    pub cap: Option<Cap>,
-    /// The session in whose place it comes: it does not count for the cap, and is ended as by a logout when the new one stands.
-    pub older: Option<TokenHash>,
-}
-
-/// How many sessions a user may hold.
-#[derive(Clone, Copy, Debug)]
-pub struct Cap {
-    /// At most so many (`session.per_user`).
-    pub sessions: usize,
-    /// Whether a login over it ends the oldest (`true`) or is refused.
-    pub end_oldest: bool,
-}
-
-/// What became of a new session.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Created {
-    /// It stands; so many older ones were ended for it.
-    Stands {
-        /// Sessions displaced by this login.
-        displaced: usize,
-    },
-    /// The user holds as many as allowed.
-    Full,
-}
-
-/// What became of a nonce or signature that was to be remembered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Remembered {
-    /// It is new, and remembered from now on.
-    Fresh,
-    /// It was used before.
-    Seen,
-    /// The client has used as many as are remembered. Room comes after so long.
-    Full(Duration),
-}
-
 /// How long the holder of an ended session is told why.
 const TOMBSTONE_LIFE: Duration = Duration::from_secs(24 * 3600);
 
@@ -189,6 +100,10 @@ pub struct Store {
     codec: Arc<Codec>,
     clock: Clock,
     local: Arc<Local>,
+    /// Sessions that this worker watches.
+    watches: Arc<Watches>,
+    /// Tells the watches of all workers of a change.
+    bell: Arc<Bell>,
     meter: Arc<Share<Meter>>,
 }
 
@@ -202,18 +117,20 @@ impl Store {
     /// Opens it. A Redis that is away is no error here: questions will be [`Fault`]s until it comes. A file that cannot be opened
     /// or is held by another gate is.
     pub async fn open(settings: &Settings, clock: Clock) -> Result<Self, Fault> {
-        let codec = Arc::new(Codec::new(settings));
+        let (codec, bell) = (Arc::new(Codec::new(settings)), Arc::<Bell>::default());
         let meter = Arc::new(Whole::default().share(Meter::default()));
         let engine = match &settings.location {
-            Location::Memory => Engine::Embedded(Embedded::memory(clock.clone(), settings.timeout)),
+            Location::Memory => Engine::Embedded(Embedded::memory(clock.clone(), settings.timeout, &bell)),
             Location::File(path) => {
-                Engine::Embedded(Embedded::file(path, Arc::clone(&codec), clock.clone(), settings.timeout)?)
+                Engine::Embedded(Embedded::file(path, Arc::clone(&codec), clock.clone(), settings.timeout, &bell)?)
             }
             Location::Redis(url) => {
-                Engine::Redis(Redis::new(url, settings, Arc::clone(&codec), clock.clone(), Arc::clone(&meter))?)
+                let parts = (&bell, Arc::clone(&meter));
+                Engine::Redis(Redis::new(url, settings, Arc::clone(&codec), clock.clone(), parts)?)
             }
         };
-        Ok(Self { engine, codec, clock, local: Arc::default(), meter })
+        let watches = bell.hang();
+        Ok(Self { engine, codec, clock, local: Arc::default(), watches, bell, meter })
     }
 
     /// Holds answers of a shared store from now on, for this handle and all that come from it. The others need nothing held.
@@ -259,8 +176,7 @@ impl Store {
             Engine::Embedded(embedded) => Engine::Embedded(embedded.clone()),
             Engine::Redis(redis) => Engine::Redis(redis.attach(Arc::clone(&meter))),
         };
-        let (codec, clock, local) = (Arc::clone(&self.codec), self.clock.clone(), Arc::clone(&self.local));
-        Self { engine, codec, clock, local, meter }
+        Self { engine, watches: self.bell.hang(), meter, ..self.clone() }
     }
 
     /// What it was asked, over this handle and all others.
@@ -352,10 +268,22 @@ impl Store {
         session: &SessionId,
         change: &(dyn Fn(&mut Vec<HeldCookie>) -> bool + Send + Sync),
     ) -> Result<bool, Fault> {
+        let change = |record: &mut SessionRecord| change(&mut record.jar);
+        Ok(self.change_session(hash, session, &change).await?.is_some())
+    }
+
+    /// Changes the record of a living session, compare-and-set: `change` may run again on a fresher one, and says whether there is
+    /// anything to write. The record as it stands then; `None` where the session is gone.
+    async fn change_session(
+        &self,
+        hash: TokenHash,
+        session: &SessionId,
+        change: &(dyn Fn(&mut SessionRecord) -> bool + Send + Sync),
+    ) -> Result<Option<SessionRecord>, Fault> {
         let asked = async {
             match &self.engine {
-                Engine::Embedded(embedded) => embedded.change_jar(hash, session, change).await,
-                Engine::Redis(redis) => redis.change_jar(hash, session, change).await,
+                Engine::Embedded(embedded) => embedded.change_session(hash, session, change).await,
+                Engine::Redis(redis) => redis.change_session(hash, session, change).await,
             }
         };
         self.meter.time(Op::Cookies, asked).await

@@ -23,6 +23,7 @@ use crate::store::counting::Tally;
 use crate::store::record::{Algorithm, ClientRecord};
 use crate::store::{Fault, Found, Live, Question, Records, Store, Told};
 
+pub mod channel;
 pub mod client;
 pub mod client_token;
 pub mod denial;
@@ -33,6 +34,7 @@ pub mod signature;
 mod unproved;
 mod upkeep;
 
+pub use channel::{Proof, Resume, Via};
 pub use client::{FileClient, KnownClient};
 pub use denial::{ClientFlaw, Denial, SessionFlaw};
 pub use limits::Excess;
@@ -110,13 +112,16 @@ impl Permit {
         self.told.wait().await;
     }
 
-    /// What `mode: observe` forwards: a request that proved nothing.
-    pub fn observed() -> Self {
-        Self::of(Identity::default(), None, None)
+    fn of(client: Option<ClientId>, client_secret: Option<Secret>, session: Option<Live>) -> Self {
+        let user = session.as_ref().map(|live| live.record.user.clone());
+        let id = session.as_ref().map(|live| live.record.id.clone());
+        let identity = Identity { user, client, session: id };
+        Self { identity, client_secret, session, late: None, told: Told::at_once() }
     }
 
-    const fn of(identity: Identity, client_secret: Option<Secret>, session: Option<Live>) -> Self {
-        Self { identity, client_secret, session, late: None, told: Told::at_once() }
+    /// What `mode: observe` forwards: a request that proved nothing.
+    pub fn observed() -> Self {
+        Self::of(None, None, None)
     }
 }
 
@@ -164,9 +169,19 @@ pub struct Case<'a> {
     pub request: signature::Request<'a>,
     /// What becomes of it over a limit.
     pub excess: &'a Excess,
+    /// The connection that it came by as a message.
+    pub via: Option<Via<'a>>,
 }
 
 impl Case<'_> {
+    /// The client that calls, or says it does. Of a connection, the one that opened it.
+    fn claimed_client(&self) -> Option<ClientId> {
+        match self.via {
+            Some(via) => via.proof.client().cloned(),
+            None => self.claims.client_id.and_then(|id| ClientId::new(id).ok()),
+        }
+    }
+
     /// With the hash of a body that is there, where a signature over it came along.
     fn with_body(self, body: &Body) -> Self {
         let over_body = self.claims.sign.and_then(signature::algorithm_of) == Some(Algorithm::HmacSha256);
@@ -249,8 +264,8 @@ impl Verifier {
         store: &Store,
         now: Timestamp,
     ) -> Result<(Caller, Option<Found>, Option<Duration>), Refusal> {
-        let require = case.decided.rule.require;
-        let claimed = claimed_client(case.claims).filter(|_| require.needs_client());
+        let require = case.decided.require;
+        let claimed = case.claimed_client().filter(|_| require.needs_client());
         let of_file = claimed.as_ref().is_some_and(|id| self.clients.contains_key(id));
         let prechecked = self.precheck(case);
         let known = claimed.as_ref().filter(|_| !of_file && prechecked.is_ok()).map(|id| store.known_client(id));
@@ -268,7 +283,7 @@ impl Verifier {
         let refused = matches!(caller, Err(Denial::ClientRefused(_) | Denial::SignRefused(_)));
         let looked_for = claimed.as_ref().filter(|id| refused && store.known_client(id).is_none());
         if caller.is_ok() && require.needs_user() {
-            caller = session::claimed(&self.session, case.claims).and(caller);
+            caller = session::claimed(&self.session, case).and(caller);
         }
         let hopeful = caller.is_ok() || looked_for.is_some();
         let (records, locked) = self.ask(case, looked_for, hopeful, store).await?;
@@ -284,11 +299,13 @@ impl Verifier {
         hopeful: bool,
         store: &Store,
     ) -> Result<(Result<Records, Fault>, Option<Duration>), Denial> {
-        let require = case.decided.rule.require;
+        let require = case.decided.require;
         let user_token = case.claims.user_token.filter(|_| hopeful && require.needs_user());
         let session = user_token.map(|token| store.hashes(token)).unwrap_or_default();
         // Where a user is needed, only who is refused will be looked for among the locked.
-        let lockout = self.limits.failed_tokens.as_ref().filter(|_| hopeful && require == Requirement::Client);
+        // A message proves no client anew.
+        let guesses = hopeful && require == Requirement::Client && case.via.is_none();
+        let lockout = self.limits.failed_tokens.as_ref().filter(|_| guesses);
         let lock = match lockout {
             Some(lockout) if client.is_some() || store.is_alarmed().await => {
                 Some((limits::failed_tokens_of(case.address, store), lockout))
@@ -304,11 +321,11 @@ impl Verifier {
     /// What can be refused without asking anybody.
     fn precheck(&self, case: &Case<'_>) -> Result<(), Denial> {
         let (decided, claims) = (case.decided, case.claims);
-        let require = decided.rule.require;
+        let require = decided.require;
         if require == Requirement::Deny {
             return Err(Denial::Denied("the rule says deny"));
         }
-        if require.needs_client() {
+        if require.needs_client() && case.via.is_none() {
             decided.endpoint.as_ref().ok_or(Denial::EndpointUnknown)?;
             claims.client_id.ok_or(Denial::ClientMissing("client_id"))?;
             claims.api_token.ok_or(Denial::ClientMissing("api_token"))?;
@@ -323,14 +340,17 @@ impl Verifier {
     /// the same is a signature over a body that is still to come: nobody is asked for one in vain, so it is judged for a right
     /// token alone.
     fn judge_caller(&self, case: &Case<'_>, stored: Option<&ClientRecord>, now: Timestamp) -> Result<Caller, Denial> {
-        if !case.decided.rule.require.needs_client() {
+        if !case.decided.require.needs_client() {
             return Ok(Caller { client: None, secret: None, signed: Signed::Not });
+        }
+        let claimed = case.claimed_client();
+        let stored = stored.map(KnownClient::of_record);
+        let known = claimed.as_ref().and_then(|id| self.clients.get(id)).or(stored.as_ref());
+        if let Some(via) = &case.via {
+            return self.judge_proved(case, via, known, now);
         }
         let endpoint = case.decided.endpoint.as_ref().ok_or(Denial::EndpointUnknown)?;
         let token = case.claims.api_token.ok_or(Denial::ClientMissing("api_token"))?;
-        let claimed = claimed_client(case.claims);
-        let stored = stored.map(KnownClient::of_record);
-        let known = claimed.as_ref().and_then(|id| self.clients.get(id)).or(stored.as_ref());
         let nobody = KnownClient::nobody();
         let secrets = known.unwrap_or(&nobody).live_secrets(now);
         let proved = known.unwrap_or(&nobody).proved(token, endpoint, &self.calendars, (now, &secrets)).cloned();
@@ -363,15 +383,12 @@ impl Verifier {
         found: Option<Found>,
         now: Timestamp,
     ) -> Result<(Permit, Option<Extension>), Denial> {
-        let mut identity = Identity { client, ..Identity::default() };
-        if !case.decided.rule.require.needs_user() {
-            return Ok((Permit::of(identity, client_secret, None), None));
+        if !case.decided.require.needs_user() {
+            return Ok((Permit::of(client, client_secret, None), None));
         }
-        let live = session::judge(&self.session, case, found, identity.client.as_ref(), now)?;
-        identity.user = Some(live.record.user.clone());
-        identity.session = Some(live.record.id.clone());
+        let live = session::judge(&self.session, case, found, client.as_ref(), now)?;
         let extension = if case.decided.rule.extend { self.session.extension(&live, now) } else { None };
-        Ok((Permit::of(identity, client_secret, Some(live)), extension))
+        Ok((Permit::of(client, client_secret, Some(live)), extension))
     }
 }
 
@@ -420,10 +437,6 @@ fn signed(
         }
         (Some(false), _) | (None, None) => Err(WRONG_SIGNATURE),
     }
-}
-
-fn claimed_client(claims: &Claims<'_>) -> Option<ClientId> {
-    claims.client_id.and_then(|id| ClientId::new(id).ok())
 }
 
 /// What a client may use where nothing is said.

@@ -6,6 +6,7 @@
 pub mod ended;
 pub mod handshake;
 pub mod open;
+pub mod socket;
 pub mod takeover;
 pub mod tunnel;
 

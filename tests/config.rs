@@ -249,10 +249,7 @@ fn sealed_tokens_need_logins_that_need_a_client() {
 
 #[test]
 fn a_protection_that_this_version_does_not_have_is_refused_and_never_ignored() {
-    for (text, key) in [
-        ("websocket: [{path: /ws, mode: bridge, require: public}]\n", "websocket[0].mode"),
-        ("rules: [{path: /a, require: public, guest: true}]\n", "rules[0].guest"),
-    ] {
+    for (text, key) in [("rules: [{path: /a, require: public, guest: true}]\n", "rules[0].guest")] {
         assert_fault(text, &format!("2: {key}"), "not available in this version");
     }
     let login = "rules: [{path: /l, require: public, login: {success: {status: 200}, user_id: {from: \"json:/u\", get: /me}, before: {get: /}}}]\n";
@@ -268,6 +265,45 @@ fn what_is_wrong_with_tls_to_the_store_is_told() {
     ] {
         assert_fault(&format!("store: {{url: \"{url}\", tls: {tls}}}\n"), place, part);
     }
+}
+
+#[test]
+fn faults_of_bridges_are_told() {
+    let bridge = |more: &str| {
+        format!(
+            "clients: [{{id: a, secret: b}}]\nrules:\n  - {{endpoint: u/l/in, require: client, login: {{success: {{status: 200}}, user_id: \"json:/u\"}}}}\n  \
+             - {{path: /a.php, endpoint: {{is: a/b/c}}, require: client}}\n\
+             websocket:\n  - {{path: /ws, mode: bridge, require: client, endpoint: w/s/o, {more}}}\n"
+        )
+    };
+    for (more, key, part) in [
+        ("login: x/y/z", "login", "watches no login"),
+        ("login: x/y", "login", "module/controller/action"),
+        ("types: {t: {endpoint: u/l/in}}", "types.t.endpoint", "only login messages"),
+        ("types: {t: {require: user}}", "types.t.endpoint", "is missing"),
+        ("types: {resume: {endpoint: a/b/d}}", "types.resume", "another name"),
+        ("fields: {id: token}", "fields", "differ"),
+        ("in_flight: 0", "in_flight", "more than 0"),
+        ("frame: 1B", "frame", "at least"),
+        ("ping: 0s", "ping", "more than 0"),
+    ] {
+        assert_fault(&bridge(more), &format!("7: websocket[0].{key}"), part);
+    }
+    fine(&format!(
+        "{MINIMAL}{}",
+        bridge("login: u/l/in, types: {t: {endpoint: x/y/z}, file: {endpoint: a/b/c, method: GET}}")
+    ));
+    assert_fault(
+        &bridge("").replace("require: client, endpoint: w", "require: user, endpoint: w"),
+        "7: websocket[0].require",
+        "public or client",
+    );
+    let form = "endpoint: {form: {module: m, controller: c, action: a}}\n";
+    assert_fault(
+        &format!("{form}{}", bridge("types: {t: {endpoint: x/y/z, method: GET}}")),
+        "8: websocket[0].types.t.endpoint",
+        "no source",
+    );
 }
 
 #[test]
@@ -540,7 +576,7 @@ fn routes_for_websockets_are_rules_that_stand_before_all_others() {
     assert_eq!((&*rule.name, rule.require.name()), ("/ws", "user"));
     assert_eq!(rule.endpoint_is.as_ref().unwrap().to_string(), "a/b/c");
     let channel = rule.websocket.as_ref().unwrap();
-    let Mode::Tunnel(tunnel) = &channel.mode;
+    let Mode::Tunnel(tunnel) = &channel.mode else { panic!("no tunnel: {channel:?}") };
     assert_eq!((tunnel.idle.as_secs(), tunnel.max_age.as_secs()), (60, 86_400));
     assert!(channel.allows(Some(b"https://a.example")) && !channel.allows(Some(b"https://a.evil")));
     for (route, place, part) in [

@@ -79,6 +79,22 @@ fn every_printed_line_works_in_the_order_it_stands() {
 }
 
 #[test]
+fn its_page_opens_a_websocket() {
+    let (_demo, lines) = Demo::start();
+    let page =
+        lines.iter().find_map(|line| line.split_once("WebSocket: ")).expect("a line about the page").1.to_owned();
+    let printed = paste(&[&format!("curl -s '{page}'")]).remove(0);
+    let credentials = printed.split("/demo/ws?").nth(1).and_then(|rest| rest.split('"').next()).expect("its address");
+    let upgrade = format!(
+        "curl -si --max-time 1 -H 'Upgrade: websocket' -H 'Connection: Upgrade' -H 'Sec-WebSocket-Version: 13' \
+         -H 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==' '{}?{credentials}'",
+        page.trim_end_matches(".html")
+    );
+    let printed = paste(&[&upgrade]).remove(0);
+    assert!(printed.starts_with("HTTP/1.1 101 "), "{printed}");
+}
+
+#[test]
 fn ctrl_c_ends_it_well() {
     let (mut demo, _lines) = Demo::start();
     let pid = rustix::process::Pid::from_child(&demo.0);

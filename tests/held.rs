@@ -63,6 +63,7 @@ fn session() -> SessionRecord {
         user_agent: String::new(),
         jar: Vec::new(),
         holds_cookies: true,
+        channel: None,
     }
 }
 

@@ -43,6 +43,7 @@ async fn log_in(store: &Store, token: &str) -> TokenHash {
         user_agent: String::new(),
         jar: Vec::new(),
         holds_cookies: false,
+        channel: None,
     };
     store.create(hash, &record, IDLE, None).await.unwrap();
     hash

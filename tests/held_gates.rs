@@ -81,6 +81,7 @@ impl Site {
             user_agent: String::new(),
             jar: Vec::new(),
             holds_cookies: false,
+            channel: None,
         };
         self.hand.create(hash, &record, IDLE, None).await.unwrap();
         (hash, Session { user_id: user.to_owned(), user_token, expire_time: 0 })

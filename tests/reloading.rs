@@ -17,6 +17,7 @@ use support::backend::FakeBackend;
 use support::gate::{Gate, Setup};
 use support::http::Reply;
 use support::process::Process;
+use support::scrape::Scrape;
 use support::scripted::Backend;
 use tokio::sync::Semaphore;
 
@@ -120,6 +121,7 @@ async fn a_bad_file_changes_nothing_and_every_fault_is_told() {
         assert_eq!(reply.status, 422, "{}", reply.text());
         let faults = reply.at("/faults").as_array().unwrap().clone();
         assert!(faults.iter().all(|fault| fault.as_str().unwrap().contains("ticketgate.yaml")), "{faults:?}");
+        assert_eq!(Scrape::of(&gate.admin).await.value("ticketgate_config_reload_success"), 0.0);
         gate.get("/a").await.assert_passed();
         gate.get("/closed").await.assert_refused(403, "denied");
     }
@@ -138,6 +140,11 @@ async fn a_bad_file_changes_nothing_and_every_fault_is_told() {
     fs::write(&file, with_rule(&yaml, SHUT)).unwrap();
     assert_eq!(reload(&gate).await.status, 200);
     gate.get("/a").await.assert_refused(403, "denied");
+    let scrape = Scrape::of(&gate.admin).await;
+    assert_eq!(scrape.value("ticketgate_config_reload_success"), 1.0);
+    // It notices changes by itself as well.
+    assert!(scrape.value("ticketgate_config_reloads_total{result=\"failed\"}") >= 6.0);
+    assert!(scrape.value("ticketgate_config_reloads_total{result=\"succeeded\"}") >= 1.0);
 }
 
 #[tokio::test]

@@ -58,6 +58,7 @@ fn session() -> SessionRecord {
         user_agent: String::new(),
         jar: Vec::new(),
         holds_cookies: false,
+        channel: None,
     }
 }
 

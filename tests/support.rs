@@ -11,6 +11,7 @@ pub mod gate;
 pub mod http;
 pub mod http2;
 pub mod load;
+pub mod messages;
 pub mod naming;
 pub mod php;
 pub mod process;

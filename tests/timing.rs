@@ -175,7 +175,7 @@ impl Bench {
 
     /// Judges a request of that kind, which is refused as it should be.
     fn judge(&self, kind: &Kind, timestamp: &str) {
-        let decided = Decided { rule: &self.rule, number: 0, endpoint: Some(endpoint()) };
+        let decided = Decided { rule: &self.rule, number: 0, endpoint: Some(endpoint()), require: self.rule.require };
         let claims = Claims {
             client_id: Some(kind.client.as_bytes()),
             api_token: Some(kind.api_token.as_bytes()),
@@ -186,7 +186,8 @@ impl Bench {
         };
         let request = signature::Request { method: "GET", path: "/index.php", ..signature::Request::default() };
         let (address, excess) = ([127, 0, 0, 1].into(), Excess::refused());
-        let case = Case { decided: &decided, claims: &claims, address, user_agent: "", request, excess: &excess };
+        let case =
+            Case { decided: &decided, claims: &claims, address, user_agent: "", request, excess: &excess, via: None };
         let mut body = Body::Empty;
         let judged = pin!(self.verifier.permit(black_box(&case), &mut body, &self.store, &self.clock));
         // Over memory there is nothing to wait for, so no runtime stands between the judgement and the stopwatch.

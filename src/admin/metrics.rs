@@ -7,7 +7,6 @@ use http_body_util::Full;
 
 use crate::admin::Parts;
 use crate::admin::answer::Response;
-use crate::server::Room;
 use crate::store::Store;
 use crate::telemetry::metrics::{Kind, Page};
 use crate::upstream::Upstream;
@@ -15,7 +14,7 @@ use crate::upstream::Upstream;
 pub(super) fn page(parts: &Parts) -> Response {
     let mut page = Page::default();
     parts.telemetry.write(&mut page);
-    connections(&parts.connections, &mut page);
+    connections(parts, &mut page);
     upstream(&parts.upstream, &mut page);
     store(&parts.store, &mut page);
     let mut response = Response::new(Full::new(Bytes::from(page.into_text())));
@@ -25,12 +24,15 @@ pub(super) fn page(parts: &Parts) -> Response {
     response
 }
 
-fn connections(room: &Room, page: &mut Page) {
+fn connections(parts: &Parts, page: &mut Page) {
+    let room = &parts.connections;
     page.family("ticketgate_connections", Kind::Gauge, "Open connections of clients.").sample(&[], room.taken());
     let help = "Most connections that may be open (limits.connections).";
     page.family("ticketgate_connections_limit", Kind::Gauge, help).sample(&[], room.limit());
     let help = "Connections turned away because too many were open.";
     page.family("ticketgate_connections_refused_total", Kind::Counter, help).sample(&[], room.refused());
+    page.family("ticketgate_websockets", Kind::Gauge, "Open WebSocket connections.")
+        .sample(&[], parts.websockets.count());
 }
 
 fn upstream(upstream: &Upstream, page: &mut Page) {

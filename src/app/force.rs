@@ -133,6 +133,7 @@ fn admin_parts(handles: &Handles, made: &Made, rest: &Rest) -> admin::Parts {
         config: rest.shown.clone(),
         telemetry: handles.telemetry.clone(),
         connections: made.server.connections.clone(),
+        websockets: made.gate.websockets.clone(),
         clock: handles.clock.clone(),
         shutdown: handles.shutdown.clone(),
         reload: handles.reload.clone(),

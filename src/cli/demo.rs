@@ -27,7 +27,8 @@ pub fn run(listen: String) -> Result<(), Failure> {
 async fn serve(listen: String) -> anyhow::Result<()> {
     // Caught from the beginning, so that there is no moment at which it ends the demo otherwise.
     let mut ctrl_c = signal(SignalKind::interrupt()).context("Ctrl-C cannot be caught")?;
-    let application = legacy::start().await.context("the built-in application cannot listen")?;
+    let page = || tour::page(&today(Clock::system().now()));
+    let application = legacy::start(page).await.context("the built-in application cannot listen")?;
     let loaded = load(listen, application)?;
     let clock = Clock::system();
     let manner = Manner { clock: clock.clone(), log: AccessLog::off(), workers: 1 };

@@ -62,7 +62,13 @@ fn gate(file: &File, faults: &mut Faults) -> Option<gate::Settings> {
     let signatures = signature::settings(&file.signature, faults);
     let context = Context::of(file, signatures.unwrap_or_default());
     let rules = rules::all(&file.rules, &context, faults);
-    let websockets = websocket::all(&file.websocket, &context, faults);
+    let around = websocket::Around {
+        reader: reader.as_ref(),
+        rules: &file.rules,
+        header: file.limits.header.0,
+        write: file.timeouts.write.0,
+    };
+    let websockets = websocket::all(&file.websocket, &context, &around, faults);
     let default = rules::default(file.default, &context, faults);
     let credentials = reserved::credentials(file, faults);
     let reserved = reserved::names(file, faults);
@@ -73,7 +79,7 @@ fn gate(file: &File, faults: &mut Faults) -> Option<gate::Settings> {
     let forward = upstream::headers(&file.forward, upstream.as_ref(), reserved.as_ref(), faults);
     let reply = reply::settings(&file.reject, faults);
     let cors = cors::settings(file, faults);
-    Some(gate::Settings {
+    let settings = gate::Settings {
         mode: match file.mode {
             file::Mode::Enforce => gate::Mode::Enforce,
             file::Mode::Observe => gate::Mode::Observe,
@@ -89,7 +95,9 @@ fn gate(file: &File, faults: &mut Faults) -> Option<gate::Settings> {
         cors: cors?,
         websockets: Open::default(),
         access_log: file.log.access,
-    })
+    };
+    websocket::check(&settings, faults);
+    Some(settings)
 }
 
 fn server(file: &File, faults: &mut Faults) -> Option<server::Settings> {

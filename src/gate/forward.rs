@@ -5,14 +5,16 @@ use std::time::{Duration, Instant};
 use http::{HeaderMap, HeaderName, Response};
 
 use crate::credentials::Claims;
+use crate::gate::bridge::message::Sent;
 use crate::gate::note::Note;
-use crate::gate::{Gate, Mode, is_public, location, replies, upgrade};
+use crate::gate::{Gate, Mode, location, replies, upgrade};
 use crate::login::prepare::{self, Errand, Prepared};
 use crate::login::{self, Attempt, Desk, Pages, Watched, jar, judged};
 use crate::policy::before::Before;
 use crate::policy::csrf;
 use crate::policy::login_rule::LoginRule;
 use crate::policy::rule::{Logout, Rule};
+use crate::policy::{Decided, Requirement};
 use crate::reply::{Body, Reason, Refusal};
 use crate::request::php::url_decode;
 use crate::request::{Inbound, Unreadable, body};
@@ -27,8 +29,17 @@ use crate::verify::{LoginTry, Permit, Withdrawn};
 pub(super) struct Passage<'a> {
     pub(super) inbound: &'a Inbound,
     pub(super) claims: &'a Claims<'a>,
-    pub(super) rule: &'a Rule,
+    pub(super) decided: &'a Decided<'a>,
     pub(super) permit: &'a Permit,
+    /// Of a message.
+    pub(super) sent: Option<&'a Sent>,
+}
+
+impl Passage<'_> {
+    /// Whether the client's own cookies pass: where nothing is required they do.
+    fn is_public(&self) -> bool {
+        self.decided.require == Requirement::Public
+    }
 }
 
 /// What a request carries besides its own head.
@@ -54,7 +65,7 @@ impl<'a> Load<'a> {
             cookies: None,
             drop_authorization: true,
             plain_reply: true,
-            rule: Some(passage.rule),
+            rule: Some(passage.decided.rule),
             prepared: None,
             websocket: None,
         }
@@ -69,7 +80,7 @@ impl Gate {
         body: body::Body,
         note: &mut Note,
     ) -> Result<Response<Body>, Refusal> {
-        let login = match passage.rule.login.as_deref() {
+        let login = match passage.decided.rule.login.as_deref() {
             Some(rule) => Some((rule, Box::pin(self.begin_login(passage, rule, note)).await?)),
             None => None,
         };
@@ -91,9 +102,9 @@ impl Gate {
                 || passage.permit.session().is_some()
                 || login.is_some(),
             plain_reply: login.is_some() || self.looks_at_bodies(passage),
-            rule: Some(passage.rule),
+            rule: Some(passage.decided.rule),
             prepared: prepared.as_ref(),
-            websocket: upgrade::key(passage.inbound, Some(passage.rule)),
+            websocket: upgrade::key(passage.inbound, Some(passage.decided.rule)),
         };
         let response = self.send(passage.inbound, body, &load, note).await?;
         let mut response = match login {
@@ -115,7 +126,7 @@ impl Gate {
         if held {
             response.headers_mut().remove(http::header::SET_COOKIE);
         }
-        if let Some(logout) = passage.rule.logout {
+        if let Some(logout) = passage.decided.rule.logout {
             Box::pin(self.log_out(passage, logout, response.status().as_u16(), note)).await?;
         }
         Ok(self.finish(passage.inbound, response.map(Body::Upstream), note))
@@ -220,9 +231,9 @@ impl Gate {
 
     /// Whether this request's cookies are the gate's business: the client's own do not pass then.
     fn holds(&self, passage: &Passage<'_>) -> bool {
-        match (&passage.rule.login, passage.permit.session()) {
+        match (&passage.decided.rule.login, passage.permit.session()) {
             (Some(login), _) => login.hold_cookies,
-            _ if is_public(passage.rule) => false,
+            _ if passage.is_public() => false,
             (None, Some(live)) => live.record.holds_cookies,
             (None, None) => self.holds_cookies,
         }
@@ -231,7 +242,7 @@ impl Gate {
     /// The session's cookies; none for a login, which starts from a clean jar, and where no user is needed.
     fn held_cookies(&self, passage: &Passage<'_>) -> Vec<u8> {
         match passage.permit.session() {
-            Some(live) if passage.rule.login.is_none() => {
+            Some(live) if passage.decided.rule.login.is_none() => {
                 jar::cookie_line(&live.record.jar, &passage.inbound.target.raw_path, self.clock.now())
             }
             _ => Vec::new(),
@@ -242,7 +253,7 @@ impl Gate {
     async fn prepare(&self, before: &Before, passage: &Passage<'_>, note: &Note) -> Result<Prepared, Refusal> {
         let traceparent = note.traceparent();
         let load = Load::page(passage);
-        let jar = passage.permit.session().filter(|_| passage.rule.login.is_none());
+        let jar = passage.permit.session().filter(|_| passage.decided.rule.login.is_none());
         let errand = Errand {
             pages: self.pages(passage, self.context(&load, note, &traceparent)),
             inbound: passage.inbound,
@@ -255,7 +266,7 @@ impl Gate {
 
     /// A user's POST with the application's token, where it has left that out.
     fn with_csrf(&self, passage: &Passage<'_>) -> Option<Prepared> {
-        let (csrf, live, inbound) = (passage.rule.csrf.as_ref()?, passage.permit.session()?, passage.inbound);
+        let (csrf, live, inbound) = (passage.decided.rule.csrf.as_ref()?, passage.permit.session()?, passage.inbound);
         let missing = inbound.form.get(csrf.field.as_bytes()).is_none();
         if inbound.head.method() != "POST" || !missing || !prepare::takes_fields(inbound) {
             return None;
@@ -271,12 +282,12 @@ impl Gate {
 
     fn pages<'a>(&'a self, passage: &Passage<'a>, context: Context<'a>) -> Pages<'a> {
         let (upstream, settings) = (&self.upstream, &self.settings.forward);
-        Pages { upstream, settings, context, response_timeout: passage.rule.response_timeout }
+        Pages { upstream, settings, context, response_timeout: passage.decided.rule.response_timeout }
     }
 
     /// How long an answer that is read may take to come whole.
     pub(super) fn patience(&self, passage: &Passage<'_>) -> Duration {
-        passage.rule.response_timeout.unwrap_or(self.settings.upstream.response_timeout)
+        passage.decided.rule.response_timeout.unwrap_or(self.settings.upstream.response_timeout)
     }
 
     /// Lets the login try, unless it is locked.
@@ -315,6 +326,8 @@ impl Gate {
             claims: passage.claims,
             data_key: &self.settings.reply.keys.data,
             prepared: load.prepared,
+            channel: passage.sent.and_then(Sent::channel),
+            older: passage.sent.and_then(Sent::older),
         };
         let desk = Desk {
             store: &self.store,
@@ -404,6 +417,6 @@ impl Gate {
 
 /// What is fetched before a login or logout, where the rule names something.
 fn page_before<'a>(passage: &Passage<'a>) -> Option<&'a Before> {
-    let of_login = passage.rule.login.as_ref().and_then(|login| login.before.as_ref());
-    of_login.or(passage.rule.logout_before.as_deref())
+    let of_login = passage.decided.rule.login.as_ref().and_then(|login| login.before.as_ref());
+    of_login.or(passage.decided.rule.logout_before.as_deref())
 }

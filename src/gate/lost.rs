@@ -61,7 +61,7 @@ impl Gate {
 
 /// Logins begin a session, and logouts end theirs: what they answer tells nothing of a loss.
 fn watches(passage: &Passage<'_>) -> bool {
-    passage.permit.session().is_some() && passage.rule.login.is_none() && passage.rule.logout.is_none()
+    passage.permit.session().is_some() && passage.decided.rule.login.is_none() && passage.decided.rule.logout.is_none()
 }
 
 fn asks_for_body(conditions: &Conditions) -> bool {

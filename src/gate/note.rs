@@ -10,6 +10,7 @@ use crate::gate::cors::Asking;
 use crate::gate::{Arrived, redact};
 use crate::ids::{RequestId, SessionId, UserId};
 use crate::login::NewLogin;
+use crate::login::issue::Issued;
 use crate::reply::{Asked, Refusal};
 use crate::request::address::Origin;
 use crate::request::head::{Head, Line};
@@ -48,21 +49,28 @@ pub(super) struct Note {
     started: Instant,
     verdict: Verdict,
     refusal: Option<Refusal>,
+    /// The session that it made.
+    pub(super) issued: Option<Issued>,
 }
 
 impl Note {
     pub(super) fn new(at: Timestamp, arrived: &Arrived) -> Self {
+        Self::of(at, arrived.peer.ip, arrived.interim.clone(), arrived.switch.clone())
+    }
+
+    /// Of what came from there.
+    pub(super) fn of(at: Timestamp, ip: IpAddr, interim: Interim, switch: Switch) -> Self {
         Self {
             at,
             request_id: RequestId::ulid(at.as_millis(), fastrand::u128(..)),
-            ip: arrived.peer.ip,
+            ip,
             line: None,
             accept_language: None,
             is_head: false,
             asking: None,
             preflight: None,
-            interim: arrived.interim.clone(),
-            switch: arrived.switch.clone(),
+            interim,
+            switch,
             rule: None,
             login: None,
             ended: Vec::new(),
@@ -74,6 +82,7 @@ impl Note {
             started: Instant::now(),
             verdict: Verdict::Forwarded,
             refusal: None,
+            issued: None,
         }
     }
 
@@ -102,10 +111,11 @@ impl Note {
     }
 
     /// It made a session.
-    pub(super) fn logged_in(&mut self, NewLogin { user, session, displaced }: NewLogin) {
-        self.ended("newer_login", &user, None, displaced);
+    pub(super) fn logged_in(&mut self, NewLogin { user, issued }: NewLogin) {
+        self.ended("newer_login", &user, None, issued.displaced);
         self.identity.user = Some(user);
-        self.identity.session = Some(session);
+        self.identity.session = Some(issued.session.clone());
+        self.issued = Some(issued);
         self.login = Some(Login::Succeeded);
     }
 

@@ -1,9 +1,11 @@
 //! The first step: from what arrived to an [`Inbound`].
 
+use bytes::Bytes;
+
 use crate::gate::note::Note;
 use crate::gate::{Arrived, Gate, Mode, Settings};
 use crate::policy::rule::Rule;
-use crate::request::body::{Body, Streaming};
+use crate::request::body::{Arriving, Body, Streaming};
 use crate::request::head::{Framing, Head};
 use crate::request::multipart::Scan;
 use crate::request::php::{BodyKind, Params};
@@ -23,12 +25,33 @@ impl Gate {
         if inbound.head.framing() == Framing::Empty {
             return Ok(inbound);
         }
-        let body = Streaming::new(arrived.body, inbound.head.framing(), self.arriving)?;
+        let body = match arrived.body {
+            Arriving::Stream(stream) => Streaming::new(stream, inbound.head.framing(), self.arriving)?,
+            Arriving::Whole(bytes) => return self.read_whole(inbound, bytes),
+        };
         inbound.body = match self.settings.kind_of(&inbound) {
             BodyKind::Form => Box::pin(self.read_form(&mut inbound, body)).await?,
             BodyKind::Multipart | BodyKind::Opaque => Body::Streaming(Box::new(body)),
         };
         Ok(inbound)
+    }
+
+    /// A body that the gate wrote itself.
+    fn read_whole(&self, mut inbound: Inbound, bytes: Bytes) -> Result<Inbound, Unreadable> {
+        self.check_form(bytes.len())?;
+        if self.settings.kind_of(&inbound) == BodyKind::Form {
+            inbound.form = Params::parse(&bytes);
+        }
+        inbound.body = Body::Gathered(bytes);
+        Ok(inbound)
+    }
+
+    fn check_form(&self, length: usize) -> Result<(), Unreadable> {
+        let limit = self.settings.reading.limits.form;
+        if length as u64 > limit {
+            return Err(Unreadable::TooLarge(format!("the form is larger than {limit} bytes")));
+        }
+        Ok(())
     }
 
     async fn read_form(&self, inbound: &mut Inbound, body: Streaming) -> Result<Body, Unreadable> {

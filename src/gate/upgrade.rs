@@ -32,6 +32,7 @@ pub(super) fn tell_version(headers: &mut HeaderMap) {
 pub(super) fn key<'a>(inbound: &'a Inbound, rule: Option<&Rule>) -> Option<&'a [u8]> {
     match &rule?.websocket.as_deref()?.mode {
         Mode::Tunnel(_) => upgrade::key(&inbound.head).ok(),
+        Mode::Bridge(_) => None,
     }
 }
 
@@ -47,7 +48,10 @@ impl Gate {
         match rule.websocket.as_deref() {
             Some(channel) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
                 let upkeep = permit.and_then(|permit| self.verifier.upkeep(permit, rule));
-                self.tunnel(inbound, (channel, upkeep), response, note)
+                let session = permit.and_then(Permit::session);
+                let watch = session.map(|live| self.store.watch(live.hash, live.record.id.clone(), None));
+                let ended = watch.map_or_else(Ended::never, Ended::watched);
+                self.tunnel(inbound, (channel, upkeep, ended), response, note)
             }
             _ => Ok(response),
         }
@@ -56,11 +60,11 @@ impl Gate {
     fn tunnel(
         &self,
         inbound: &Inbound,
-        (channel, upkeep): (&Channel, Option<Upkeep>),
+        (channel, upkeep, ended): (&Channel, Option<Upkeep>, Ended),
         response: Response<Body>,
         note: &Note,
     ) -> Result<Response<Body>, Refusal> {
-        let Mode::Tunnel(settings) = channel.mode;
+        let Mode::Tunnel(settings) = channel.mode else { return Err(failed("it was not asked to switch protocols")) };
         let key = upgrade::key(&inbound.head)?;
         let (parts, body) = response.into_parts();
         let Body::Upstream(body) = body else { return Err(failed("it switched protocols without a connection")) };
@@ -70,7 +74,7 @@ impl Gate {
         let upstream = body.into_switched().ok_or_else(|| failed("it switched protocols before it was asked"))?;
         let head = handshake::head(&parts.headers, key);
         let counted = self.settings.websockets.enter();
-        let terms = Terms { settings, ended: Ended::never(), used: self.keeping_up(upkeep) };
+        let terms = Terms { settings, ended, used: self.keeping_up(upkeep) };
         note.switch.leave(async move |client| {
             tunnel::run(client, head, upstream, terms).await;
             drop(counted);

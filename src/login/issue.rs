@@ -4,6 +4,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::ids::{BadId, ClientId, SessionId, TokenHash, UserId};
 use crate::login::seal_token;
 use crate::secret::Secret;
+use crate::store::channel::Channel;
 use crate::store::{Admission, Cap, Created, Ending, Fault, HeldCookie, SessionRecord, Store};
 use crate::verify::SessionSettings;
 
@@ -28,6 +29,8 @@ pub struct NewSession {
     pub holds_cookies: bool,
     /// The session in whose place it comes.
     pub older: Option<TokenHash>,
+    /// The connection that it is bound to.
+    pub channel: Option<Channel>,
 }
 
 impl NewSession {
@@ -44,6 +47,7 @@ impl NewSession {
             jar,
             holds_cookies: false,
             older: None,
+            channel: None,
         }
     }
 }
@@ -119,6 +123,7 @@ pub async fn issue(
         user_agent: new.user_agent,
         jar: new.jar,
         holds_cookies: new.holds_cookies,
+        channel: new.channel.map(Box::new),
     };
     let hash = store.hash(token.expose());
     let life = settings.idle.min(settings.max_age);
@@ -154,7 +159,8 @@ fn cap(settings: &SessionSettings) -> Option<Cap> {
     (settings.per_user > 0).then_some(Cap { sessions: settings.per_user, end_oldest: settings.end_oldest })
 }
 
-fn random_hex<const BYTES: usize>() -> Result<String, getrandom::Error> {
+/// So many random bytes as text.
+pub(crate) fn random_hex<const BYTES: usize>() -> Result<String, getrandom::Error> {
     let mut bytes = [0; BYTES];
     getrandom::fill(&mut bytes)?;
     Ok(hex::encode(bytes))

@@ -49,6 +49,11 @@ pub fn scalar(json: &RawValue) -> Option<String> {
     if named { Some(json.get().to_owned()) } else { text_or_number(json) }
 }
 
+/// The values of a list, unread; `None` where it is none.
+pub fn items(json: &str) -> Option<Vec<&RawValue>> {
+    serde_json::from_str(json).ok()
+}
+
 /// An object that members are put into.
 #[derive(Debug, Default)]
 pub struct Object<'a>(Vec<(String, Cow<'a, str>)>);
@@ -63,6 +68,23 @@ impl<'a> Object<'a> {
     /// The text of a member's value.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().rfind(|(key, _)| key == name).map(|(_, value)| value.as_ref())
+    }
+
+    /// The same object without members of those names.
+    #[must_use]
+    pub fn without(mut self, names: &[&str]) -> Self {
+        self.0.retain(|(key, _)| !names.contains(&key.as_str()));
+        self
+    }
+
+    /// Whether it has no members.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Its members as written, in order.
+    pub fn members(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_ref()))
     }
 
     /// The same object with one member of that name, in the place of an older one.

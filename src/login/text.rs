@@ -8,16 +8,16 @@ const MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A body as text.
 #[derive(Debug)]
-pub(super) struct Text<'a> {
+pub struct Text<'a> {
     /// The text, without byte order marks.
-    pub(super) text: Cow<'a, str>,
+    pub text: Cow<'a, str>,
     /// Whether its charset is known. Where it is a guess, two different names could be read as the same one.
     certain: bool,
 }
 
 impl<'a> Text<'a> {
     /// UTF-8 where the bytes are that, else what Content-Type says, else a guess.
-    pub(super) fn of(body: &'a [u8], content_type: Option<&[u8]>) -> Self {
+    pub fn of(body: &'a [u8], content_type: Option<&[u8]>) -> Self {
         let body = without_marks(body);
         let other = content_type.and_then(charset).filter(|charset| *charset != UTF_8);
         if let Ok(text) = std::str::from_utf8(body) {
@@ -30,7 +30,7 @@ impl<'a> Text<'a> {
     }
 
     /// What was found in this text, unless it is only guessed what it says.
-    pub(super) fn vouch(&self, found: String) -> Option<String> {
+    pub fn vouch(&self, found: String) -> Option<String> {
         (self.certain || found.is_ascii()).then_some(found)
     }
 }

@@ -1,7 +1,9 @@
 //! How a connection goes on that a `websocket` route let pass.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::policy::bridge::Bridge;
 use crate::policy::pattern::Glob;
 
 /// What a rule for WebSockets says besides what every rule does.
@@ -18,6 +20,8 @@ pub struct Channel {
 pub enum Mode {
     /// One to the application.
     Tunnel(Tunnel),
+    /// One whose messages become requests.
+    Bridge(Arc<Bridge>),
 }
 
 /// `mode: tunnel`
@@ -30,6 +34,14 @@ pub struct Tunnel {
 }
 
 impl Channel {
+    /// The types of messages, where they become requests.
+    pub fn bridge(&self) -> Option<&Arc<Bridge>> {
+        match &self.mode {
+            Mode::Bridge(bridge) => Some(bridge),
+            Mode::Tunnel(_) => None,
+        }
+    }
+
     /// Whether that page may ask. Programs name none, and could name any.
     pub fn allows(&self, origin: Option<&[u8]>) -> bool {
         let listed = |origin: &[u8]| self.origins.iter().any(|glob| glob.matches_text(origin));

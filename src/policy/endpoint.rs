@@ -180,7 +180,8 @@ impl Reader {
         !self.defaults.part(part.index()).is_empty()
     }
 
-    fn same(&self, one: &Endpoint, other: &Endpoint) -> bool {
+    /// Whether rules take the two for one.
+    pub fn same(&self, one: &Endpoint, other: &Endpoint) -> bool {
         (0..3).all(|part| self.fold.apply(one.part(part)) == self.fold.apply(other.part(part)))
     }
 

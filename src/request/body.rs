@@ -37,6 +37,21 @@ pub struct Limits {
     pub rate: u64,
 }
 
+/// A body as it arrives.
+#[derive(Debug)]
+pub enum Arriving {
+    /// From a client, piece by piece.
+    Stream(Incoming),
+    /// All of it: the gate made the request itself.
+    Whole(Bytes),
+}
+
+impl From<Incoming> for Arriving {
+    fn from(incoming: Incoming) -> Self {
+        Self::Stream(incoming)
+    }
+}
+
 /// A body.
 #[derive(Debug)]
 pub enum Body {

@@ -121,6 +121,19 @@ impl Reserved {
         fields.into_iter().try_for_each(|field| check::nowhere(field, parts, "where no login is"))
     }
 
+    /// Refuses a reserved name among the fields of a message: what they are for is said elsewhere, so none may stand there.
+    pub fn check_message(&self, fields: &Params) -> Result<(), Unreadable> {
+        let barred = |name: &&Name| match name.kind {
+            Kind::Credential { places, ignore } => places.form || places.query || !ignore,
+            Kind::Endpoint { .. } | Kind::Selector => true,
+            Kind::RuleParam | Kind::LoginField => false,
+        };
+        match self.names.iter().filter(barred).find(|name| fields.get(&name.name).is_some()) {
+            Some(name) => Err(Unreadable::Ambiguous(format!("{} in a message", name.shown()))),
+            None => Ok(()),
+        }
+    }
+
     /// Whether the name of a token stands in a text as a whole word, so that what follows may be one: for logs.
     pub fn names_token(&self, text: &[u8]) -> bool {
         let is_token = |name: &&Name| matches!(name.header, Some("X-User-Token" | "X-Api-Token"));

@@ -98,8 +98,14 @@ fn answer(
     let stream = frame::stream_of(request.uri().path()).unwrap_or_default();
     let (head, serving) = streams.take(stream).unwrap_or_else(|| (Err(Unreadable::Gone), worker.current.take()));
     // hyper knows no interim replies in HTTP/2.
-    let arrived =
-        Arrived { head, body: request.into_body(), peer, interim: Interim::default(), switch: Switch::default() };
+    let arrived = Arrived {
+        head,
+        body: request.into_body().into(),
+        peer,
+        interim: Interim::default(),
+        switch: Switch::default(),
+        sent: None,
+    };
     let answer = serving.answer(arrived);
     async move {
         let answer = answer.await;

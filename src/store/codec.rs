@@ -69,6 +69,11 @@ impl Codec {
         self.seal.load().is_outdated(stored)
     }
 
+    /// Where gates tell each other of sessions that ended or moved.
+    pub(super) fn notices(&self) -> String {
+        format!("{}ended", self.prefix)
+    }
+
     /// Key of a session.
     pub(super) fn session_key(&self, hash: TokenHash) -> String {
         self.session_prefix() + &hash.to_hex()

@@ -13,7 +13,8 @@ use crate::clock::{Clock, Timestamp};
 use crate::ids::{ClientId, SessionId, TokenHash, UserId};
 
 use super::codec::Codec;
-use super::record::{ClientRecord, Ending, HeldCookie, SessionRecord};
+use super::record::{ClientRecord, Ending, SessionRecord};
+use super::watch::{Bell, Standing};
 use super::{Admission, Created, Fault, Live, Question, Records, Remembered, lock};
 
 use marks::Mark;
@@ -36,6 +37,8 @@ pub struct Embedded {
     shared: Arc<Shared>,
     clock: Clock,
     timeout: Duration,
+    /// Rung for every session that changed.
+    bell: Arc<Bell>,
     /// Ends the writer when the last handle goes.
     _writer: Option<Arc<Writer>>,
 }
@@ -67,21 +70,33 @@ impl Drop for Writer {
 
 impl Embedded {
     /// A store that is forgotten with the process.
-    pub(super) fn memory(clock: Clock, timeout: Duration) -> Self {
-        Self { shared: Arc::default(), clock, timeout, _writer: None }
+    pub(super) fn memory(clock: Clock, timeout: Duration, bell: &Arc<Bell>) -> Self {
+        Self { shared: Arc::default(), clock, timeout, bell: Arc::clone(bell), _writer: None }
     }
 
     /// A store in a file: reads it, and starts the thread that writes to it.
-    pub(super) fn file(path: &Path, codec: Arc<Codec>, clock: Clock, timeout: Duration) -> Result<Self, Fault> {
+    pub(super) fn file(
+        path: &Path,
+        codec: Arc<Codec>,
+        clock: Clock,
+        timeout: Duration,
+        bell: &Arc<Bell>,
+    ) -> Result<Self, Fault> {
         let (file, loaded) = file::File::open(path, codec, clock.now())?;
-        Self::over(file, loaded, clock, timeout)
+        Self::over(file, loaded, clock, timeout, bell)
     }
 
-    fn over(file: file::File, loaded: file::Loaded, clock: Clock, timeout: Duration) -> Result<Self, Fault> {
+    fn over(
+        file: file::File,
+        loaded: file::Loaded,
+        clock: Clock,
+        timeout: Duration,
+        bell: &Arc<Bell>,
+    ) -> Result<Self, Fault> {
         let shared = Arc::new(Shared { state: Mutex::new(State::durable(loaded)), work: Condvar::new() });
         let thread = queue::write_behind(Arc::clone(&shared), file, clock.clone())?;
         let writer = Writer { shared: Arc::clone(&shared), thread: Mutex::new(Some(thread)) };
-        Ok(Self { shared, clock, timeout, _writer: Some(Arc::new(writer)) })
+        Ok(Self { shared, clock, timeout, bell: Arc::clone(bell), _writer: Some(Arc::new(writer)) })
     }
 
     pub(super) fn ask(&self, question: Question<'_>) -> Records {
@@ -113,22 +128,22 @@ impl Embedded {
         lock(&self.shared.state).extend(hash, now, life);
     }
 
-    pub(super) async fn change_jar(
+    pub(super) async fn change_session(
         &self,
         hash: TokenHash,
         session: &SessionId,
-        change: &(dyn Fn(&mut Vec<HeldCookie>) -> bool + Send + Sync),
-    ) -> Result<bool, Fault> {
+        change: &(dyn Fn(&mut SessionRecord) -> bool + Send + Sync),
+    ) -> Result<Option<SessionRecord>, Fault> {
         self.commit(|tables, journal, now| {
             let living = tables.living(hash, now).filter(|(_, record)| record.id == *session);
-            let Some((entry, record)) = living else { return false };
+            let (entry, record) = living?;
             let mut record = SessionRecord::clone(record);
             let (used, expires) = (entry.used, entry.expires);
-            if change(&mut record.jar) {
-                let entry = Entry { body: Body::Live(Arc::new(record)), used, expires };
+            if change(&mut record) {
+                let entry = Entry { body: Body::Live(Arc::new(record.clone())), used, expires };
                 tables.change(journal, Change::Session(hash, Some(entry)));
             }
-            true
+            Some(record)
         })
         .await
     }
@@ -155,6 +170,17 @@ impl Embedded {
         let state = lock(&self.shared.state);
         let found = |hash| state.tables.living(hash, now).map(|(entry, record)| tables::live(hash, entry, record));
         state.tables.sessions_of(user, now).into_iter().filter_map(found).collect()
+    }
+
+    /// How sessions that are watched stand.
+    pub(super) fn standing(&self, hashes: &[TokenHash]) -> Vec<Standing> {
+        let now = self.clock.now();
+        let state = lock(&self.shared.state);
+        let look = |hash: &TokenHash| match state.tables.living(*hash, now) {
+            Some((_, record)) if record.ends > now => Standing::of(record),
+            _ => Standing::Gone,
+        };
+        hashes.iter().map(look).collect()
     }
 
     pub(super) async fn remember(
@@ -235,13 +261,15 @@ impl Embedded {
     /// Runs `operation` on the maps, and waits until what it changed is on disk. What cannot be written is taken back.
     async fn commit<T>(&self, operation: impl FnOnce(&mut Tables, &mut Journal, Timestamp) -> T) -> Result<T, Fault> {
         let now = self.clock.now();
-        let (outcome, waiting) = {
+        let (outcome, changed, waiting) = {
             let mut state = lock(&self.shared.state);
             let mut journal = Journal::default();
             let outcome = operation(&mut state.tables, &mut journal, now);
-            (outcome, state.submit(journal))
+            (outcome, journal.sessions(), state.submit(journal))
         };
-        self.acknowledged(waiting).await.map(|()| outcome)
+        self.acknowledged(waiting).await?;
+        changed.into_iter().for_each(|hash| self.bell.ring(hash));
+        Ok(outcome)
     }
 
     async fn acknowledged(&self, waiting: Option<oneshot::Receiver<Result<(), Fault>>>) -> Result<(), Fault> {

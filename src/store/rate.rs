@@ -59,7 +59,7 @@ impl Rate {
 
     /// One more request at `now` when the next one is due at `due`: when the one after it is, or how long it must wait. `grain`
     /// is how coarse `now` is.
-    pub(super) fn take(self, due: Micros, now: Micros, grain: Micros) -> Result<Micros, Duration> {
+    pub fn take(self, due: Micros, now: Micros, grain: Micros) -> Result<Micros, Duration> {
         // A clock that was set back, or a rate that was changed, leaves no debt beyond the burst.
         let next = due.clamp(now, now.saturating_add(self.reach())).saturating_add(self.interval);
         match next.checked_sub(now + self.reach() + grain) {

@@ -8,8 +8,10 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
-use crate::ids::{ClientId, SessionId, UserId};
+use crate::ids::{ChannelId, ClientId, SessionId, TokenHash, UserId};
 use crate::secret::Secret;
+
+use super::channel::Channel;
 
 /// A registered program. (Serialised by the store in a form of its own; secrets are never `Debug`-printed.)
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,6 +120,8 @@ pub struct SessionRecord {
     pub jar: Vec<HeldCookie>,
     /// Whether cookies are held at all (`login.cookies: hold`).
     pub holds_cookies: bool,
+    /// The one connection that it may be used on; `None` for a session that was made over HTTP, and is used there.
+    pub channel: Option<Box<Channel>>,
 }
 
 /// A cookie that the application set and the client never sees.
@@ -173,8 +177,10 @@ impl Ending {
     }
 }
 
-/// The version that is written, and the only one read.
+/// The version that is written.
 const VERSION: u32 = 1;
+/// That of sessions bound to a connection: a gate that knows nothing of connections must not take them for others.
+const BOUND: u32 = 2;
 
 impl SessionRecord {
     /// About how many bytes of memory it takes.
@@ -191,7 +197,7 @@ impl SessionRecord {
     /// As JSON.
     pub(super) fn to_json(&self) -> serde_json::Result<Vec<u8>> {
         serde_json::to_vec(&StoredSession {
-            v: VERSION,
+            v: if self.channel.is_some() { BOUND } else { VERSION },
             id: self.id.as_str().into(),
             user: self.user.as_str().into(),
             client: self.client.as_ref().map(|client| client.as_str().into()),
@@ -201,13 +207,14 @@ impl SessionRecord {
             user_agent: self.user_agent.clone(),
             jar: self.jar.clone(),
             holds_cookies: self.holds_cookies,
+            channel: self.channel.as_deref().map(StoredChannel::from),
         })
     }
 
     /// From JSON; `None` for what this version does not understand.
     pub(super) fn from_json(json: &[u8]) -> Option<Self> {
         let stored: StoredSession = serde_json::from_slice(json).ok()?;
-        (stored.v == VERSION).then_some(())?;
+        (stored.v == if stored.channel.is_some() { BOUND } else { VERSION }).then_some(())?;
         Some(Self {
             id: SessionId::new(stored.id).ok()?,
             user: UserId::new(stored.user).ok()?,
@@ -218,6 +225,7 @@ impl SessionRecord {
             user_agent: stored.user_agent,
             jar: stored.jar,
             holds_cookies: stored.holds_cookies,
+            channel: stored.channel.map(StoredChannel::channel).map_or(Some(None), |channel| channel.map(Some))?,
         })
     }
 }
@@ -277,6 +285,30 @@ struct StoredSession {
     user_agent: String,
     jar: Vec<HeldCookie>,
     holds_cookies: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    channel: Option<StoredChannel>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredChannel {
+    id: String,
+    key: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lost: Option<u64>,
+}
+
+impl From<&Channel> for StoredChannel {
+    fn from(channel: &Channel) -> Self {
+        let (id, key) = (channel.id.as_str().into(), channel.key.to_hex());
+        Self { id, key, lost: channel.lost.map(Timestamp::as_millis) }
+    }
+}
+
+impl StoredChannel {
+    fn channel(self) -> Option<Box<Channel>> {
+        let (id, key) = (ChannelId::new(self.id).ok()?, TokenHash::from_hex(&self.key)?);
+        Some(Box::new(Channel { id, key, lost: self.lost.map(Timestamp::from_millis) }))
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -334,6 +366,15 @@ mod tests {
                 expires: Some(9),
             }],
             holds_cookies: true,
+            channel: None,
+        }
+    }
+
+    fn bound() -> SessionRecord {
+        let (id, key) = (ChannelId::new("g-1").unwrap(), TokenHash::new([7; 32]));
+        SessionRecord {
+            channel: Some(Box::new(Channel { id, key, lost: Some(Timestamp::from_millis(3)) })),
+            ..session()
         }
     }
 
@@ -356,6 +397,7 @@ mod tests {
     #[test]
     fn records_go_through_json_unchanged() {
         assert_eq!(SessionRecord::from_json(&session().to_json().unwrap()), Some(session()));
+        assert_eq!(SessionRecord::from_json(&bound().to_json().unwrap()), Some(bound()));
         assert_eq!(ClientRecord::from_json(&client().to_json().unwrap()), Some(client()));
     }
 
@@ -366,6 +408,8 @@ mod tests {
             assert_eq!(SessionRecord::from_json(broken.as_bytes()), None, "{broken}");
         }
         assert_eq!(ClientRecord::from_json(json.as_bytes()), None);
+        let bound = String::from_utf8(bound().to_json().unwrap()).unwrap();
+        assert_eq!(SessionRecord::from_json(bound.replace("\"v\":2", "\"v\":1").as_bytes()), None);
     }
 
     #[test]

@@ -15,7 +15,8 @@ use crate::secret::Secret;
 use super::codec::Codec;
 use super::held::{Fact, Held, LiveFact};
 use super::meter::Meter;
-use super::record::{Ending, HeldCookie};
+use super::record::{Ending, SessionRecord};
+use super::watch::Bell;
 use super::{Fault, Found, Live, Question, Records, Settings, TOMBSTONE_LIFE};
 
 use answers::Answers;
@@ -36,6 +37,7 @@ mod dial;
 mod extensions;
 mod link;
 mod nonces;
+mod notices;
 mod pause;
 mod reached;
 mod route;
@@ -61,6 +63,8 @@ pub struct Redis {
     extensions: Arc<Extensions>,
     /// Where answers are held.
     watch: Option<Watch>,
+    /// Rung for every session that ended or moved, as far as other gates tell.
+    bell: Arc<Bell>,
     meter: Arc<Share<Meter>>,
 }
 
@@ -70,10 +74,11 @@ impl Redis {
         settings: &Settings,
         codec: Arc<Codec>,
         clock: Clock,
-        meter: Arc<Share<Meter>>,
+        (bell, meter): (&Arc<Bell>, Arc<Share<Meter>>),
     ) -> Result<Self, Fault> {
         let route = Route::new(url, &settings.tls, settings.timeout)?;
-        Ok(Self { route, codec, clock, extensions: Arc::default(), watch: None, meter })
+        let bell = Arc::clone(bell);
+        Ok(Self { route, codec, clock, extensions: Arc::default(), watch: None, bell, meter })
     }
 
     /// The same store over connections of its own.
@@ -84,6 +89,7 @@ impl Redis {
             clock: self.clock.clone(),
             extensions: Arc::default(),
             watch: None,
+            bell: Arc::clone(&self.bell),
             meter,
         };
         match &self.watch {
@@ -181,29 +187,29 @@ impl Redis {
         Ok(Fact::Live(LiveFact { record, expires: Moment::now(), used }))
     }
 
-    pub(super) async fn change_jar(
+    pub(super) async fn change_session(
         &self,
         hash: TokenHash,
         session: &SessionId,
-        change: &(dyn Fn(&mut Vec<HeldCookie>) -> bool + Send + Sync),
-    ) -> Result<bool, Fault> {
+        change: &(dyn Fn(&mut SessionRecord) -> bool + Send + Sync),
+    ) -> Result<Option<SessionRecord>, Fault> {
         let (key, deadline) = (self.codec.session_key(hash), self.route.deadline());
         for _ in 0..TRIES {
             let mut read = Pipeline::new();
             read.cmd("HGET").arg(&key).arg("v");
-            let Some(old) = self.route.exchange(&read, deadline).await?.bytes()? else { return Ok(false) };
+            let Some(old) = self.route.exchange(&read, deadline).await?.bytes()? else { return Ok(None) };
             let mut record = self.codec.open_session(hash, old.clone())?;
             if record.id != *session {
-                return Ok(false);
+                return Ok(None);
             }
-            if !change(&mut record.jar) {
-                return Ok(true);
+            if !change(&mut record) {
+                return Ok(Some(record));
             }
             let new = self.codec.seal_session(hash, &record)?;
             let swapped = self.swap(scripts::SWAP_SESSION, &key, (&old, &new), deadline).await;
             self.forget_session(hash);
             if let Some(swapped) = swapped? {
-                return Ok(swapped);
+                return Ok(swapped.then_some(record));
             }
         }
         Err(contended())
@@ -249,7 +255,9 @@ impl Redis {
         let label = if ending == Ending::Logout { "" } else { ending.label() };
         scripts::call(commands, scripts::END, self.codec.session_key(hash))
             .arg(label)
-            .arg(scripts::millis(TOMBSTONE_LIFE));
+            .arg(scripts::millis(TOMBSTONE_LIFE))
+            .arg(self.codec.notices())
+            .arg(hash.to_hex());
     }
 
     async fn unlist(

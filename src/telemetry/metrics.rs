@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use crate::clock::Timestamp;
-use crate::measure::{Gauge, Share, Whole};
+use crate::measure::{Share, Whole};
 
 mod page;
 mod process;
@@ -22,7 +22,6 @@ pub use requests::Requests;
 #[derive(Clone, Debug)]
 pub struct Metrics {
     requests: Whole<Requests>,
-    websockets: Gauge,
     reloads: Arc<Reloads>,
     started: Timestamp,
 }
@@ -31,17 +30,12 @@ impl Metrics {
     /// Of a process that started then, with a configuration that could be read.
     pub fn new(started: Timestamp) -> Self {
         let reloads = Arc::new(Reloads::new(started));
-        Self { requests: Whole::default(), websockets: Gauge::default(), reloads, started }
+        Self { requests: Whole::default(), reloads, started }
     }
 
     /// Where a worker counts requests, of which rules of these names decide.
     pub fn requests(&self, rules: Vec<Arc<str>>) -> Share<Requests> {
         self.requests.share(Requests::new(rules))
-    }
-
-    /// WebSocket connections: hold [`Gauge::enter`] as long as one is open.
-    pub const fn websockets(&self) -> &Gauge {
-        &self.websockets
     }
 
     /// How reading the configuration anew went.
@@ -52,8 +46,6 @@ impl Metrics {
     /// Writes everything that is known here.
     pub fn write(&self, page: &mut Page) {
         requests::write(&self.requests.sum(), page);
-        let mut websockets = page.family("ticketgate_websockets", Kind::Gauge, "Open WebSocket connections.");
-        websockets.sample(&[], self.websockets.get());
         self.reloads.write(page);
         let mut build = page.family("ticketgate_build_info", Kind::Gauge, "Which program this is; always 1.");
         build.sample(&[("version", env!("CARGO_PKG_VERSION"))], 1);

@@ -46,6 +46,8 @@ pub enum ClientFlaw {
     Disabled,
     /// Its api_token is wrong for this endpoint and day.
     WrongToken,
+    /// The secret by which it opened its connection does not count any more.
+    Replaced,
 }
 
 /// What is wrong with a session.
@@ -79,6 +81,7 @@ impl Denial {
             Self::ClientMissing(what) | Self::UserMissing(what) => what,
             Self::ClientRefused(ClientFlaw::Unknown) => "no such client",
             Self::ClientRefused(ClientFlaw::Disabled) => "the client is disabled",
+            Self::ClientRefused(ClientFlaw::Replaced) => "the secret that opened the connection was replaced",
             Self::ClientRefused(ClientFlaw::WrongToken) => "api_token is wrong for this endpoint and day",
             Self::UserRefused(SessionFlaw::Unknown) => "no such session",
             Self::UserRefused(SessionFlaw::Expired) => "the session is over",

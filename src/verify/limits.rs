@@ -80,7 +80,7 @@ impl Settings {
         if let Some(rate) = self.per_ip {
             counts.push(Count { what: "limits.per_ip", key: store.counter(&[b"ip", &network]), rate });
         }
-        let anybody = case.decided.rule.require == Requirement::Public;
+        let anybody = case.decided.require == Requirement::Public;
         counts.extend(of_rule(case, store, b"ip", anybody.then_some(&network)));
         counts
     }

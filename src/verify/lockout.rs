@@ -83,7 +83,8 @@ impl Verifier {
         store: &Store,
         proved: &Result<Proved, Refusal>,
     ) -> Option<Denial> {
-        let lockout = self.limits.failed_tokens.as_ref().filter(|_| case.decided.rule.require.needs_client())?;
+        let guesses = case.decided.require.needs_client() && case.via.is_none();
+        let lockout = self.limits.failed_tokens.as_ref().filter(|_| guesses)?;
         let locked = match proved {
             Ok(proved) if proved.permit.session.is_some() => None,
             Ok(proved) => proved.locked,

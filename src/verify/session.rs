@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::credentials::Claims;
 use crate::ids::{ClientId, TokenHash};
 use crate::store::{Fault, Found, Live, Store, Told};
 use crate::verify::Case;
+use crate::verify::channel::lives_here;
 use crate::verify::denial::{Denial, SessionFlaw};
 
 /// `session`.
@@ -96,9 +96,10 @@ impl SessionSettings {
 }
 
 /// Whether a session is claimed at all.
-pub(super) fn claimed(settings: &SessionSettings, claims: &Claims<'_>) -> Result<(), Denial> {
-    claims.user_token.ok_or(Denial::UserMissing("user_token"))?;
-    if settings.user_id_required && claims.user_id.is_none() {
+pub(super) fn claimed(settings: &SessionSettings, case: &Case<'_>) -> Result<(), Denial> {
+    case.claims.user_token.ok_or(Denial::UserMissing("user_token"))?;
+    // On its own connection a token says enough.
+    if settings.user_id_required && case.claims.user_id.is_none() && case.via.is_none() {
         return Err(Denial::UserMissing("user_id"));
     }
     Ok(())
@@ -112,8 +113,21 @@ pub(super) fn judge(
     client: Option<&ClientId>,
     now: Timestamp,
 ) -> Result<Live, Denial> {
+    let live = judge_elsewhere(settings, case, found, client, now)?;
+    lives_here(case, &live)?;
+    Ok(live)
+}
+
+/// The same but for where it lives.
+pub(super) fn judge_elsewhere(
+    settings: &SessionSettings,
+    case: &Case<'_>,
+    found: Option<Found>,
+    client: Option<&ClientId>,
+    now: Timestamp,
+) -> Result<Live, Denial> {
     let claims = case.claims;
-    claimed(settings, claims)?;
+    claimed(settings, case)?;
     let live = match found {
         None => return Err(Denial::UserRefused(SessionFlaw::Unknown)),
         Some(Found::Ended(ending)) => return Err(Denial::UserEnded(ending)),

@@ -86,6 +86,7 @@ fn live(client: Option<&str>) -> Live {
         user_agent: "app/1".into(),
         jar: Vec::new(),
         holds_cookies: false,
+        channel: None,
     };
     Live { hash: TokenHash::new([1; 32]), record: Arc::new(record), expires: NOW.plus(HOUR), used: NOW.minus(HOUR) }
 }
@@ -144,7 +145,7 @@ impl Trial {
     /// Client, signature and session; and what is known of the signature.
     fn judge_all(self) -> Result<(Permit, Option<Extension>, Signed), Denial> {
         let rule = Rule { signatures: Arc::new(self.signatures), ..rule(self.require) };
-        let decided = Decided { rule: &rule, number: 0, endpoint: self.endpoint };
+        let decided = Decided { rule: &rule, number: 0, endpoint: self.endpoint, require: rule.require };
         let api_token = self.api_token.unwrap_or_default();
         let claims = Claims {
             client_id: self.client_id.map(str::as_bytes),
@@ -158,7 +159,15 @@ impl Trial {
         let body = self.signed.and_then(|signed| signed.body);
         let request = signature::Request { method: "GET", path: "/", body, ..signature::Request::default() };
         let (address, excess) = (self.ip.parse().unwrap(), Excess::refused());
-        let case = Case { decided: &decided, claims: &claims, address, user_agent: "app/1", request, excess: &excess };
+        let case = Case {
+            decided: &decided,
+            claims: &claims,
+            address,
+            user_agent: "app/1",
+            request,
+            excess: &excess,
+            via: None,
+        };
         let verifier = Verifier::new(&settings(self.settings));
         verifier.precheck(&case)?;
         let caller = verifier.judge_caller(&case, self.client.as_ref(), NOW)?;

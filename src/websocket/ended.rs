@@ -1,6 +1,6 @@
 //! Why a connection is ended from our side, and how it learns that its session has ended.
 
-use tokio::sync::watch;
+use crate::store::watch::Watch;
 
 /// Why the gate ends a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,9 +35,9 @@ impl Why {
     }
 }
 
-/// Tells a connection that the session that opened it has ended. Whoever watches sessions holds the other side.
-#[derive(Clone, Debug, Default)]
-pub struct Ended(Option<watch::Receiver<bool>>);
+/// Tells a connection that the session that opened it has ended.
+#[derive(Debug, Default)]
+pub struct Ended(Option<Watch>);
 
 impl Ended {
     /// For a connection without a session.
@@ -45,18 +45,16 @@ impl Ended {
         Self(None)
     }
 
-    /// Of a session that is watched: `true` once it has ended. A watch that is gone tells nothing.
-    pub fn watched(session: watch::Receiver<bool>) -> Self {
+    /// Of a session that is watched.
+    pub fn watched(session: Watch) -> Self {
         Self(Some(session))
     }
 
-    /// Waits until it has; for ever, where nobody can tell.
+    /// Waits until it has; for ever, where there is none.
     pub async fn happened(&mut self) {
-        if let Some(session) = &mut self.0
-            && session.wait_for(|ended| *ended).await.is_ok()
-        {
-            return;
+        match &mut self.0 {
+            Some(session) => drop(session.over().await),
+            None => std::future::pending().await,
         }
-        std::future::pending().await
     }
 }

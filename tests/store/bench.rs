@@ -86,6 +86,7 @@ impl Bench {
             user_agent: "AgentOfTheLogin/1.0".into(),
             jar: vec![cookie("PHPSESSID", "cookie-value-of-the-login")],
             holds_cookies: true,
+            channel: None,
         }
     }
 

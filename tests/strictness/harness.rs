@@ -12,6 +12,7 @@ use http_body_util::BodyExt;
 use ticketgate::gate::Arrived;
 use ticketgate::reply::Body;
 use ticketgate::request::Unreadable;
+use ticketgate::request::body::Arriving;
 use ticketgate::request::head::Methods;
 use ticketgate::server::{Current, Listen, Listener, Room, Serving, Settings, serve};
 use ticketgate::shutdown::{self, Phase, Shutdown, Trigger};
@@ -122,7 +123,8 @@ pub(crate) async fn tell(arrived: Arrived, release: Arc<Semaphore>, slow: Arc<Se
         }
         _ => {}
     }
-    match arrived.body.collect().await {
+    let Arriving::Stream(body) = arrived.body else { return answer(StatusCode::BAD_REQUEST, "not streamed") };
+    match body.collect().await {
         Ok(body) => {
             let mut told = format!("{} {} ", head.method(), head.target()).into_bytes();
             assert!(body.trailers().is_none());

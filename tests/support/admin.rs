@@ -22,6 +22,7 @@ use ticketgate::telemetry::{AccessLog, Telemetry};
 use ticketgate::upstream::{self, Address, HostHeader, Upstream};
 use ticketgate::verify::client_token::Recipe;
 use ticketgate::verify::{FileClient, SessionSettings};
+use ticketgate::websocket::open::Open;
 
 /// What opens the API.
 pub const TOKEN: &str = "operator-token";
@@ -95,6 +96,7 @@ impl Admin {
             config: Value::Null,
             telemetry: Telemetry::new(AccessLog::off(), clock.now()),
             connections: Room::for_connections(1),
+            websockets: Open::default(),
             clock: clock.clone(),
             shutdown: shutdown.clone(),
             reload: ticketgate::reload::channel().0,

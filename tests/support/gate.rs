@@ -149,7 +149,9 @@ impl Setup {
     pub async fn start(self) -> Gate {
         let lines = Arc::default();
         let manner = Manner { clock: self.clock.clone(), log: AccessLog::memory(Arc::clone(&lines)), workers: WORKERS };
-        let running = app::start(self.settings(), manner).await.expect("a gate that starts");
+        let mut running = app::start(self.settings(), manner).await.expect("a gate that starts");
+        // It has no file to take up.
+        running.asks.close();
         let address = running.addresses.first().expect("a public address").clone();
         Gate { clock: self.clock, address, admin: running.admin.clone(), running, lines }
     }

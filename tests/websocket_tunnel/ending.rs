@@ -188,3 +188,15 @@ async fn messages_of_the_client_are_uses_of_its_session_and_pings_are_none() {
     }
     user.get("user/auth/logout").await.assert_refused(401, "user_refused");
 }
+
+#[tokio::test]
+async fn a_tunnel_is_closed_within_a_second_of_its_sessions_end() {
+    let site = Site::new().await;
+    let user = site.user().await;
+    let mut socket = site.open(&user.target("/ws/user", "chat/room/join")).await;
+    socket.assert_echoes("hello").await;
+    user.get("user/auth/logout").await.assert_passed();
+    let ended = Instant::now();
+    assert_eq!(socket.closed().await, Some(4401));
+    assert!(ended.elapsed() < Duration::from_secs(1), "{:?}", ended.elapsed());
+}

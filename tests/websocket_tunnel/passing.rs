@@ -6,6 +6,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::Site;
+use super::support::scrape::Scrape;
 use super::support::scripted::{Backend, Conversation};
 use super::support::websocket::{
     BINARY, CLOSE, CONTINUATION, Frame, PING, PONG, TEXT, WebSocket, answer_to, application_frame, ask, echo_saying,
@@ -54,6 +55,21 @@ async fn frames_of_every_kind_pass_as_they_are() {
     socket.send(Frame::of(CLOSE, [3, 232])).await;
     assert_eq!(socket.closed().await, Some(1000));
     assert_eq!(socket.next().await, None);
+}
+
+#[tokio::test]
+async fn it_is_counted_as_long_as_it_is_open() {
+    let site = Site::new().await;
+    let open = async || Scrape::of(&site.gate.admin).await.value("ticketgate_websockets");
+    let mut sockets = [site.open("/ws/open").await, site.open("/ws/open").await];
+    for socket in &mut sockets {
+        socket.send(Frame::text("a")).await;
+        assert_eq!(socket.next().await, Some(Frame::text("a")));
+    }
+    assert_eq!(open().await, 2.0);
+    drop(sockets);
+    let over = async { while open().await > 0.0 {} };
+    timeout(Duration::from_secs(20), over).await.expect("they are counted no longer");
 }
 
 #[tokio::test]

@@ -58,21 +58,28 @@ impl Sessions {
     }
 }
 
-/// Starts the application on a free port of the loopback. It runs as long as the runtime does.
-pub(super) async fn start() -> io::Result<SocketAddr> {
+/// What the application is made of.
+struct Application {
+    sessions: Sessions,
+    page: Box<dyn Fn() -> String + Send + Sync>,
+}
+
+/// Starts the application on a free port of the loopback. It runs as long as the runtime does. `page` makes the page that uses a
+/// WebSocket, anew each time.
+pub(super) async fn start(page: impl Fn() -> String + Send + Sync + 'static) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
-    tokio::spawn(accept(listener, Arc::new(Sessions::default())));
+    tokio::spawn(accept(listener, Arc::new(Application { sessions: Sessions::default(), page: Box::new(page) })));
     Ok(address)
 }
 
-async fn accept(listener: TcpListener, sessions: Arc<Sessions>) {
+async fn accept(listener: TcpListener, application: Arc<Application>) {
     while let Ok((stream, _)) = listener.accept().await {
-        let sessions = sessions.clone();
+        let application = application.clone();
         tokio::spawn(async move {
             let service = service_fn(|request| {
-                let sessions = sessions.clone();
-                async move { Ok::<_, Infallible>(answer(&sessions, request).await) }
+                let application = application.clone();
+                async move { Ok::<_, Infallible>(answer(&application, request).await) }
             });
             // A connection that breaks off is the end of that connection.
             let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
@@ -80,8 +87,12 @@ async fn accept(listener: TcpListener, sessions: Arc<Sessions>) {
     }
 }
 
-async fn answer(sessions: &Sessions, request: Request<Incoming>) -> Reply {
+async fn answer(application: &Application, request: Request<Incoming>) -> Reply {
+    let sessions = &application.sessions;
     let (head, body) = request.into_parts();
+    if head.uri.path() == "/demo/ws.html" {
+        return html((application.page)());
+    }
     if head.uri.path() == "/about.html" {
         return html("<h1>关于我们</h1><p>An application from 2013.</p>\n");
     }

@@ -13,6 +13,7 @@ pub(super) fn lines(address: &str, today: &str) -> String {
     let bare_news = mvc(address, "news/list/index");
     format!(
         r##"# Ticketgate stands at http://{address} before a legacy application that knows only PHPSESSID.
+# A page that uses it over a WebSocket: http://{address}/demo/ws.html
 # Paste these lines in order. Client tokens are those of {today} (UTC). Ctrl-C ends the demo.
 
 # public: asks for nothing.
@@ -45,6 +46,16 @@ curl -si "{me}&user_id=7&user_token=$TOKEN"
     )
 }
 
+/// The page that uses a WebSocket, with the credentials that open one today.
+pub(super) fn page(today: &str) -> String {
+    let credentials = format!("client_id=demo&api_token={}", api_token("demo/page/open", today));
+    include_str!("ws.html").replace("{credentials}", &credentials)
+}
+
+fn api_token(endpoint: &str, today: &str) -> String {
+    hex::encode(Md5::digest(format!("{}{today}{SECRET}", endpoint.replace('/', ""))))
+}
+
 /// Targets with what a client adds to them.
 struct Links {
     news: String,
@@ -57,8 +68,7 @@ struct Links {
 impl Links {
     fn new(address: &str, today: &str) -> Self {
         let signed = |endpoint: &str| {
-            let token = Md5::digest(format!("{}{today}{SECRET}", endpoint.replace('/', "")));
-            format!("{}&client_id=demo&api_token={}", mvc(address, endpoint), hex::encode(token))
+            format!("{}&client_id=demo&api_token={}", mvc(address, endpoint), api_token(endpoint, today))
         };
         Self {
             news: signed("news/list/index"),

@@ -10,13 +10,22 @@ use crate::policy::channel::{self, Channel, Tunnel};
 use crate::policy::pattern::Glob;
 use crate::policy::rule::{Matcher, Rule};
 
+mod bridge;
+
+pub(super) use bridge::{Around, check};
+
 /// `websocket`: a rule for each route.
-pub(super) fn all(routes: &[Websocket], context: &Context, faults: &mut Faults) -> Option<Vec<Rule>> {
+pub(super) fn all(
+    routes: &[Websocket],
+    context: &Context,
+    around: &Around<'_>,
+    faults: &mut Faults,
+) -> Option<Vec<Rule>> {
     let resolved = routes.iter().enumerate();
-    all_of(resolved.map(|(index, route)| one(route, &format!("websocket[{index}]"), context, faults)))
+    all_of(resolved.map(|(index, route)| one(route, &format!("websocket[{index}]"), (context, around), faults)))
 }
 
-fn one(route: &Websocket, key: &str, context: &Context, faults: &mut Faults) -> Option<Rule> {
+fn one(route: &Websocket, key: &str, (context, around): (&Context, &Around<'_>), faults: &mut Faults) -> Option<Rule> {
     let at = |name: &str| format!("{key}.{name}");
     let path = match &route.path {
         Some(text) => faults.take(&at("path"), rules::path(text, &context.scripts)),
@@ -30,18 +39,24 @@ fn one(route: &Websocket, key: &str, context: &Context, faults: &mut Faults) -> 
         None => Some(None),
     };
     let require = rules::checked(route.require.map(requirement), route.endpoint.is_some(), key, context, faults);
-    let channel = channel(route, key, faults);
-    Some(Rule {
-        name: route.path.as_deref().unwrap_or_default().into(),
-        matcher: Matcher { path: Some(path?), ..Matcher::default() },
-        require: require?,
-        endpoint_is: endpoint?,
-        websocket: Some(Arc::new(channel?)),
+    let name = route.path.as_deref().unwrap_or_default().into();
+    let rule = require.zip(endpoint).map(|(require, endpoint)| Rule {
+        name,
+        require,
+        endpoint_is: endpoint,
         ..context.plain_rule()
-    })
+    });
+    let channel = channel(route, key, (context, around, rule.as_ref()), faults);
+    let matcher = Matcher { path: Some(path?), ..Matcher::default() };
+    Some(Rule { matcher, websocket: Some(Arc::new(channel?)), ..rule? })
 }
 
-fn channel(route: &Websocket, key: &str, faults: &mut Faults) -> Option<Channel> {
+fn channel(
+    route: &Websocket,
+    key: &str,
+    (context, around, base): (&Context, &Around<'_>, Option<&Rule>),
+    faults: &mut Faults,
+) -> Option<Channel> {
     let origins = route.origins.iter().enumerate().map(|(index, text)| {
         let key = format!("{key}.origins[{index}]");
         faults.take(&key, origin(text))
@@ -49,12 +64,12 @@ fn channel(route: &Websocket, key: &str, faults: &mut Faults) -> Option<Channel>
     let origins = all_of(origins);
     let mode = match route.mode {
         None => {
-            faults.missing(&format!("{key}.mode"), "is missing; write tunnel");
+            faults.missing(&format!("{key}.mode"), "is missing; write tunnel or bridge");
             None
         }
         Some(Mode::Bridge) => {
-            faults.unbuilt(&format!("{key}.mode"), true);
-            None
+            let bridge = bridge::bridge(route, key, base, (context, around), faults);
+            bridge.map(|bridge| channel::Mode::Bridge(Arc::new(bridge)))
         }
         Some(Mode::Tunnel) => tunnel(route, key, faults).map(channel::Mode::Tunnel),
     };

@@ -56,6 +56,15 @@ impl Journal {
         &self.made
     }
 
+    /// The sessions that were.
+    pub(super) fn sessions(&self) -> Vec<TokenHash> {
+        let session = |change: &Change| match change {
+            Change::Session(hash, _) => Some(*hash),
+            Change::Client(..) | Change::Mark(..) => None,
+        };
+        self.made.iter().filter_map(session).collect()
+    }
+
     /// Whether nothing was.
     pub(super) fn is_empty(&self) -> bool {
         self.made.is_empty()
@@ -260,6 +269,7 @@ mod tests {
             user_agent: String::new(),
             jar: Vec::new(),
             holds_cookies: false,
+            channel: None,
         };
         Some(Entry { body: Body::Live(Arc::new(record)), used: at(created), expires: at(expires) })
     }

@@ -20,6 +20,7 @@ fn record() -> Arc<SessionRecord> {
         user_agent: String::new(),
         jar: Vec::new(),
         holds_cookies: false,
+        channel: None,
     })
 }
 

@@ -1,7 +1,7 @@
 //! The connection to one Redis: made when first needed, made again after it broke, never waited for longer than the time-out.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use redis::aio::{AsyncPushSender, MultiplexedConnection, SendError};
@@ -14,6 +14,7 @@ use crate::store::{Fault, lock};
 
 use super::answers::{Answers, Origin, error_of};
 use super::dial::{Dialer, Driver, Failure};
+use super::notices::Notices;
 use super::server::Server;
 use super::tracking::Listener;
 use super::url::Address;
@@ -37,6 +38,8 @@ struct Inner {
     /// Who hears of changes that its connections tell of, where they are asked to.
     listener: Option<Arc<Listener>>,
     state: Mutex<State>,
+    /// What is heard of other gates, once somebody wants to.
+    notices: OnceLock<Notices>,
 }
 
 #[derive(Default)]
@@ -82,7 +85,16 @@ enum Found {
 impl Link {
     /// Connects later. Where there is a listener, connections promise to tell it of changes.
     pub(super) fn new(server: Server, dialer: Arc<Dialer>, timeout: Duration, listener: Option<Arc<Listener>>) -> Self {
-        Self(Arc::new(Inner { server, dialer, timeout, listener, state: Mutex::default() }))
+        let (state, notices) = (Mutex::default(), OnceLock::new());
+        Self(Arc::new(Inner { server, dialer, timeout, listener, state, notices }))
+    }
+
+    /// From now on hears notices, over this connection and those that follow it.
+    pub(super) fn hear(&self, notices: impl FnOnce() -> Notices) {
+        if self.0.notices.get().is_none() && self.0.notices.set(notices()).is_ok() {
+            let inner = Arc::clone(&self.0);
+            tokio::spawn(async move { inner.subscribe().await });
+        }
     }
 
     /// Another link to the same server, whose own connections promise to tell that listener of changes.
@@ -176,7 +188,15 @@ impl Link {
 impl Inner {
     async fn connect(self: &Arc<Self>, number: u64) {
         let fault = match self.connection(number).await {
-            Ok(connection) => return lock(&self.state).phase = Phase::Up(connection),
+            Ok(connection) => {
+                lock(&self.state).phase = Phase::Up(connection);
+                if self.notices.get().is_some() {
+                    let inner = Arc::clone(self);
+                    // On its own: who waits for the connection need not wait for that.
+                    tokio::spawn(async move { inner.subscribe().await });
+                }
+                return;
+            }
             Err(fault) => fault,
         };
         let mut state = lock(&self.state);
@@ -208,12 +228,13 @@ impl Inner {
     fn pushed(self: &Arc<Self>, number: u64, address: &Arc<Address>) -> impl AsyncPushSender + use<> {
         let (inner, from) = (Arc::downgrade(self), Arc::clone(address));
         move |push: PushInfo| {
-            match (push.kind, inner.upgrade()) {
+            match (push.kind.clone(), inner.upgrade()) {
                 (PushKind::Disconnection, Some(inner)) => {
                     inner.lost(number, &Fault::Failed(format!("{from}: closed the connection")));
                 }
                 (PushKind::Invalidate, Some(inner)) => inner.hear(number, &push.data),
-                _ => {}
+                (_, Some(inner)) => inner.notices.get().into_iter().for_each(|notices| notices.hear(&push)),
+                (_, None) => {}
             }
             Ok::<(), SendError>(())
         }
@@ -253,6 +274,19 @@ impl Inner {
             drop(state);
             listener.held.broken(&old, true);
             self.keep_proving(renewed);
+        }
+    }
+
+    /// Asks for notices over the present connection. Where that is not allowed, watched sessions are looked at all the same.
+    async fn subscribe(&self) {
+        let up = match &lock(&self.state).phase {
+            Phase::Up(connection) => Some(connection.clone()),
+            Phase::Idle | Phase::Connecting(_) | Phase::Waiting { .. } => None,
+        };
+        let (Some(mut up), Some(notices)) = (up, self.notices.get()) else { return };
+        if let Ok(Err(error)) = timeout(self.timeout, up.line.subscribe(&notices.channel)).await {
+            let fault = fault(&up.address, &error);
+            tracing::info!(store = %up.address, %fault, channel = notices.channel, "ended sessions are looked for, not told of");
         }
     }
 

@@ -13,6 +13,7 @@ use super::answers::Answers;
 use super::cluster::Cluster;
 use super::dial::Dialer;
 use super::link::Link;
+use super::notices::Notices;
 use super::sentinel::Sentinels;
 use super::server::Server;
 use super::tls::Tls;
@@ -93,6 +94,14 @@ impl Route {
         match &self.way {
             Way::One(link) | Way::Sentinel(link, _) => link.promises_nothing(),
             Way::Cluster(cluster) => cluster.promises_nothing(),
+        }
+    }
+
+    /// From now on hears notices. Of the nodes of a Cluster none is asked for them: who watches a session there looks by itself.
+    pub(super) fn hear(&self, notices: impl FnOnce() -> Notices) {
+        match &self.way {
+            Way::One(link) | Way::Sentinel(link, _) => link.hear(notices),
+            Way::Cluster(_) => {}
         }
     }
 

@@ -43,8 +43,9 @@ if v ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2])
 return 1";
 
-/// Ends a living session and answers its value, or nothing. Arguments: ending (empty: leave nothing), life of the tombstone. A full
-/// Redis lets a script write that has removed something before.
+/// Ends a living session and answers its value, or nothing. Arguments: ending (empty: leave nothing), life of the tombstone, where
+/// that is told to other gates, and as what. Who may not tell is no reason to keep the session. A full Redis lets a script write that
+/// has removed something before.
 pub(super) const END: &str = "\
 local v = redis.call('HGET', KEYS[1], 'v')
 if not v then return false end
@@ -56,6 +57,7 @@ else
   redis.call('HDEL', KEYS[1], 'v')
   redis.call('PEXPIRE', KEYS[1], ARGV[2])
 end
+redis.pcall('PUBLISH', ARGV[3], ARGV[4])
 return v";
 
 /// Adds a session to its user's list. Arguments: hash, created, life of the list, cap (0: none), 1 to end the oldest or 0 to

@@ -1,6 +1,7 @@
 //! The file on a disk that can be full, and with many sessions.
 
 use std::io::{self, ErrorKind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -67,7 +68,7 @@ fn store(path: &Path, full: &Arc<AtomicBool>) -> Embedded {
 fn store_with(path: &Path, full: &Arc<AtomicBool>, keys: &[Key]) -> Embedded {
     let clock = Clock::system();
     let (file, loaded) = File::open_with(path, codec(keys), clock.now(), opener(full)).unwrap();
-    Embedded::over(file, loaded, clock, Duration::from_secs(20)).unwrap()
+    Embedded::over(file, loaded, clock, Duration::from_secs(20), &Arc::default()).unwrap()
 }
 
 fn session() -> SessionRecord {
@@ -82,6 +83,7 @@ fn session() -> SessionRecord {
         user_agent: "x".repeat(10_000),
         jar: Vec::new(),
         holds_cookies: false,
+        channel: None,
     }
 }
 
@@ -162,7 +164,7 @@ async fn what_cannot_be_sealed_anew_stays_under_the_older_key() {
     let (mut file, loaded) = rotating.unwrap();
     file.open = opener(&full);
     file.database = None;
-    let rotating = Embedded::over(file, loaded, Clock::system(), Duration::from_secs(20)).unwrap();
+    let rotating = Embedded::over(file, loaded, Clock::system(), Duration::from_secs(20), &Arc::default()).unwrap();
     assert!(log_in(&rotating, 2).await.is_err(), "the disk is full");
     assert!(lives(&rotating, 1), "what could not be sealed anew is taken back to what it was, not away");
     full.store(false, Ordering::SeqCst);
