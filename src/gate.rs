@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::{HeaderName, Response};
 
@@ -209,8 +209,14 @@ impl Gate {
         if let Some(cors) = &self.settings.cors {
             cors.tell(response.headers_mut(), note.asking.as_ref(), note.preflight.as_deref());
         }
-        self.recorder.record(&note.outcome(response.status().as_u16(), started.elapsed()));
+        self.record(note, response.status().as_u16(), started.elapsed());
         response
+    }
+
+    /// Tells what became of a request.
+    fn record(&self, note: Note, status: u16, duration: Duration) {
+        let shown = note.is_shown(&self.recorder).then_some(&self.settings.reading.reserved);
+        self.recorder.record(&note.outcome(status, duration, shown));
     }
 
     /// The steps of a request, in order; none calls an earlier one.
@@ -248,7 +254,7 @@ impl Gate {
             Err(refusal) if self.lets_by(&refusal) && sent.is_none() => {
                 note.observed(&refusal);
                 self.gather_rest(&inbound, &mut body).await?;
-                let response = self.pass_observed(&inbound, body, note).await?;
+                let response = Box::pin(self.pass_observed(&inbound, body, note)).await?;
                 match self.settings.policy.websocket(&inbound) {
                     Some((_, rule)) => self.go_on(&inbound, (rule, None), response, note),
                     None => Ok(response),
@@ -293,14 +299,14 @@ impl Gate {
         body: &mut body::Body,
         note: &mut Note,
     ) -> Result<Permit, Refusal> {
-        let (address, ip) = (inbound.origin.ip, inbound.origin.ip.to_string());
+        let address = inbound.origin.ip;
         let request = signed::request(inbound, &self.settings.credentials);
         let excess = match self.settings.mode {
             Mode::Observe if sent.is_none() => Excess::observed(),
             Mode::Enforce | Mode::Observe => Excess::refused(),
         };
         let (user_agent, via) = (inbound.user_agent(), sent.map(Sent::via));
-        let case = Case { decided, claims, address, ip: &ip, user_agent: &user_agent, request, excess: &excess, via };
+        let case = Case { decided, claims, address, user_agent: &user_agent, request, excess: &excess, via };
         let permit = self.verifier.permit(&case, body, &self.store, &self.clock).await;
         if let Some(denial) = excess.noted() {
             note.observed(&denial.into());

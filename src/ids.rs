@@ -73,10 +73,13 @@ impl RequestId {
     /// A ULID: 48 bits of time and 80 of chance, in Crockford's base 32. It names a request and guards nothing.
     pub fn ulid(millis: u64, chance: u128) -> Self {
         const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-        let value = (u128::from(millis) << 80) | (chance & ((1 << 80) - 1));
-        let digit =
-            |place: usize| ALPHABET.get(((value >> (5 * place)) & 31) as usize).map_or('0', |byte| char::from(*byte));
-        let text: String = (0..26).rev().map(digit).collect();
+        let mut rest = (u128::from(millis) << 80) | (chance & ((1 << 80) - 1));
+        let mut text = [b'0'; 26];
+        for digit in text.iter_mut().rev() {
+            *digit = ALPHABET.get((rest & 31) as usize).copied().unwrap_or(b'0');
+            rest >>= 5;
+        }
+        let text = std::str::from_utf8(&text).unwrap_or_default();
         Self(text.into(), PhantomData)
     }
 }

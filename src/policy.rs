@@ -137,7 +137,7 @@ impl Policy {
                 reserved.check_path_rest(&url_decode(&inbound.target.path))?;
             }
         }
-        let endpoint = rule.endpoint_is.as_ref().or(endpoint).cloned();
+        let endpoint = rule.endpoint_is.clone().or_else(|| reading.into_endpoint());
         Ok(Decided { rule, number, endpoint, require: rule.require })
     }
 

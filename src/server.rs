@@ -134,6 +134,8 @@ impl Worker {
                 tracing::warn!(%error, "cannot accept a connection");
                 sleep(OUT_OF_FILES_PAUSE).await;
             }
+            // One for each turn of the event loop: many that come at once are shared out among the workers.
+            tokio::task::yield_now().await;
         }
     }
 
@@ -241,8 +243,8 @@ impl Worker {
         }
     }
 
-    /// Answers one request after the other. Between them a connection is nothing but its socket: hyper comes and goes, and its
-    /// buffers with it, of which thousands of idle connections would hold the most of all memory.
+    /// Answers one request after the other. Where the next one does not come soon, a connection is nothing but its socket: hyper
+    /// comes and goes, and its buffers with it, of which thousands of idle connections would hold the most of all memory.
     async fn speak<IO: Socket>(&self, io: IO, slot: &Slot, peer: Peer) {
         let mut wire = Wire::new(io, slot.clone(), Arc::clone(&self.current));
         while wire.starts().await {

@@ -18,6 +18,7 @@ mod counters;
 pub mod counting;
 pub mod embedded;
 pub mod held;
+mod locks;
 pub mod meter;
 mod rate;
 pub mod record;

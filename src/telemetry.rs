@@ -48,7 +48,7 @@ pub struct Outcome {
     pub request_id: RequestId,
     /// Who sent it.
     pub ip: IpAddr,
-    /// Its method; empty where no head could be read.
+    /// Its method; empty where no head could be read, or nobody gets to see it.
     pub method: String,
     /// Its target with credentials redacted; likewise.
     pub path: String,
@@ -232,6 +232,12 @@ impl Recorder {
     /// A request's place in a trace, by what its caller says of it.
     pub fn trace(&self, traceparent: Option<&[u8]>) -> Trace {
         Trace::of(traceparent, self.exporter.as_ref().map(Exporter::sampler))
+    }
+
+    /// Whether anybody gets to see the method and target of a request that ended so.
+    pub fn shows_target(&self, verdict: Verdict, trace: Option<Trace>) -> bool {
+        let exported = || self.exporter.is_some() && trace.is_some_and(|trace| trace.is_sampled());
+        self.log.is_on() || verdict != Verdict::Forwarded || exported()
     }
 
     /// Tells what became of a request. Never waits.

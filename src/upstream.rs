@@ -20,6 +20,7 @@ pub use interim::Interim;
 pub use response_body::ResponseBody;
 pub use switched::Switched;
 
+use connection::Look;
 use exchange::{Broken, Expected, exchange};
 use pool::Pool;
 use reply_head::{Asked, ReplyHead};
@@ -167,16 +168,18 @@ impl Upstream {
         };
         let lease = self.pool.lease().await?;
         let patience = response_timeout.unwrap_or(self.pool.settings().response_timeout);
+        let repeatable = idempotent && !matches!(body, body::Body::Streaming(_));
+        let look = if repeatable { Look::AtEvents } else { Look::AtSocket };
         let mut sending = Sending::new(head, body);
-        let mut connection = match lease.idle() {
+        let mut connection = match lease.idle(look) {
             Some(connection) => connection,
-            None => lease.connect().await?,
+            None => Box::pin(lease.connect()).await?,
         };
         let reply = loop {
             match exchange(&mut connection, &mut sending, Expected { asked, patience, interim: &interim }).await {
                 Ok(reply) => break reply,
                 Err(Broken::Closed(_)) if connection.reused && (idempotent || !sending.taken()) && sending.rewind() => {
-                    connection = lease.connect().await?;
+                    connection = Box::pin(lease.connect()).await?;
                 }
                 Err(broken) => return Err(broken.into()),
             }

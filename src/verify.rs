@@ -161,10 +161,8 @@ pub struct Case<'a> {
     pub decided: &'a Decided<'a>,
     /// What the caller says.
     pub claims: &'a Claims<'a>,
-    /// The caller's address, for limits.
+    /// The caller's address, for limits, and for sessions bound to it.
     pub address: IpAddr,
-    /// The same as text, for sessions bound to it.
-    pub ip: &'a str,
     /// The caller's User-Agent, likewise.
     pub user_agent: &'a str,
     /// What of the request may be signed.
@@ -241,7 +239,7 @@ impl Verifier {
             return Ok(Permit { late: Some(late), ..permit });
         }
         match extension {
-            Some(extension) => Ok(Permit { told: extension.note(store).await?, ..permit }),
+            Some(extension) => Ok(Permit { told: Box::pin(extension.note(store)).await?, ..permit }),
             None => Ok(permit),
         }
     }
@@ -252,8 +250,8 @@ impl Verifier {
         let (caller, found, locked) = self.find(&case.with_body(body), store, now).await?;
         let unproved = match caller.signed {
             Signed::Not => None,
-            Signed::Right(used) => used.remember(store).await.map(|()| None)?,
-            Signed::Unproved(unproved) => unproved.settle(body, store, clock).await?,
+            Signed::Right(used) => Box::pin(used.remember(store)).await.map(|()| None)?,
+            Signed::Unproved(unproved) => Box::pin(unproved.settle(body, store, clock)).await?,
         };
         let (permit, extension) = self.judge_user(case, (caller.client, caller.secret), found, now)?;
         Ok(Proved { permit, unproved, extension, locked })

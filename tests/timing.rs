@@ -186,17 +186,8 @@ impl Bench {
         };
         let request = signature::Request { method: "GET", path: "/index.php", ..signature::Request::default() };
         let (address, excess) = ([127, 0, 0, 1].into(), Excess::refused());
-        let ip = "127.0.0.1";
-        let case = Case {
-            decided: &decided,
-            claims: &claims,
-            address,
-            ip,
-            user_agent: "",
-            request,
-            excess: &excess,
-            via: None,
-        };
+        let case =
+            Case { decided: &decided, claims: &claims, address, user_agent: "", request, excess: &excess, via: None };
         let mut body = Body::Empty;
         let judged = pin!(self.verifier.permit(black_box(&case), &mut body, &self.store, &self.clock));
         // Over memory there is nothing to wait for, so no runtime stands between the judgement and the stopwatch.

@@ -10,6 +10,7 @@ use crate::gate::note::Note;
 use crate::gate::{Gate, Mode, location, replies, upgrade};
 use crate::login::prepare::{self, Errand, Prepared};
 use crate::login::{self, Attempt, Desk, Pages, Watched, jar, judged};
+use crate::policy::before::Before;
 use crate::policy::csrf;
 use crate::policy::login_rule::LoginRule;
 use crate::policy::rule::{Logout, Rule};
@@ -72,7 +73,7 @@ impl<'a> Load<'a> {
 }
 
 impl Gate {
-    /// Forwards a permitted request.
+    /// Forwards a permitted request. What few requests need is boxed, so that the others do not make room for it.
     pub(super) async fn pass(
         &self,
         passage: &Passage<'_>,
@@ -80,11 +81,14 @@ impl Gate {
         note: &mut Note,
     ) -> Result<Response<Body>, Refusal> {
         let login = match passage.decided.rule.login.as_deref() {
-            Some(rule) => Some((rule, self.begin_login(passage, rule, note).await?)),
+            Some(rule) => Some((rule, Box::pin(self.begin_login(passage, rule, note)).await?)),
             None => None,
         };
         let held = self.holds(passage);
-        let prepared = self.prepare(passage, note).await?;
+        let prepared = match page_before(passage) {
+            Some(before) => Some(Box::pin(self.prepare(before, passage, note)).await?),
+            None => self.with_csrf(passage),
+        };
         let load = Load {
             permit: passage.permit,
             claims: passage.claims,
@@ -104,21 +108,26 @@ impl Gate {
         };
         let response = self.send(passage.inbound, body, &load, note).await?;
         let mut response = match login {
-            Some(login) => return self.watch_login((passage, &load), login, response, note).await,
+            Some(login) => return Box::pin(self.watch_login((passage, &load), login, response, note)).await,
             None => response,
         };
         if let Some(live) = passage.permit.session() {
-            response = self.unless_lost(passage, live, response, note).await?;
-            for (path, headers) in prepared.iter().flat_map(|prepared| &prepared.replies) {
-                self.take_up_cookies(path, live, headers, note).await?;
+            if self.may_be_lost(passage) {
+                response = Box::pin(self.unless_lost(passage, live, response, note)).await?;
             }
-            self.take_up_cookies(&passage.inbound.target.raw_path, live, response.headers(), note).await?;
+            let before = prepared.iter().flat_map(|prepared| &prepared.replies).map(|(path, headers)| (path, headers));
+            for (path, headers) in before.chain([(&passage.inbound.target.raw_path, response.headers())]) {
+                let changes = self.jar_changes(path, headers);
+                if !changes.is_empty() {
+                    Box::pin(self.take_up_cookies(live, &changes, note)).await?;
+                }
+            }
         }
         if held {
             response.headers_mut().remove(http::header::SET_COOKIE);
         }
         if let Some(logout) = passage.decided.rule.logout {
-            self.log_out(passage, logout, response.status().as_u16(), note).await?;
+            Box::pin(self.log_out(passage, logout, response.status().as_u16(), note)).await?;
         }
         Ok(self.finish(passage.inbound, response.map(Body::Upstream), note))
     }
@@ -181,7 +190,7 @@ impl Gate {
             (None, response) => Ok(response?),
             (Some(withdrawn), response) => {
                 if withdrawn.refusal.is_guess() {
-                    self.verifier.note_guess(inbound.origin.ip, &self.store).await;
+                    Box::pin(self.verifier.note_guess(inbound.origin.ip, &self.store)).await;
                 }
                 self.withdraw(withdrawn, response, (inbound, load), note)
             }
@@ -240,12 +249,8 @@ impl Gate {
         }
     }
 
-    /// Fetches the page with which a login or logout begins, where its rule names one.
-    async fn prepare(&self, passage: &Passage<'_>, note: &Note) -> Result<Option<Prepared>, Refusal> {
-        let of_login = passage.decided.rule.login.as_ref().and_then(|login| login.before.as_ref());
-        let Some(before) = of_login.or(passage.decided.rule.logout_before.as_deref()) else {
-            return Ok(self.with_csrf(passage));
-        };
+    /// Fetches the page with which a login or logout begins.
+    async fn prepare(&self, before: &Before, passage: &Passage<'_>, note: &Note) -> Result<Prepared, Refusal> {
         let traceparent = note.traceparent();
         let load = Load::page(passage);
         let jar = passage.permit.session().filter(|_| passage.decided.rule.login.is_none());
@@ -256,7 +261,7 @@ impl Gate {
             now: self.clock.now(),
             patience: self.patience(passage),
         };
-        Ok(Some(prepare::prepare(before, errand).await?))
+        Ok(prepare::prepare(before, errand).await?)
     }
 
     /// A user's POST with the application's token, where it has left that out.
@@ -356,23 +361,19 @@ impl Gate {
         }
     }
 
-    /// Takes the application's cookies up into the session, where it holds them. An identity never changes under a token: cookies
-    /// that name another user end it.
-    async fn take_up_cookies(
-        &self,
-        path: &str,
-        live: &Live,
-        headers: &HeaderMap,
-        note: &mut Note,
-    ) -> Result<(), Refusal> {
-        let now = self.clock.now();
-        let mut changes = jar::changes(headers, path, now);
+    /// What a reply changes in a session's jar.
+    fn jar_changes(&self, path: &str, headers: &HeaderMap) -> Vec<jar::Change> {
+        let mut changes = jar::changes(headers, path, self.clock.now());
         let kept = |name: &HeaderName| headers.get(name).map(|value| jar::keep_header(name.as_str(), value.as_bytes()));
         changes.extend(self.kept_headers.iter().filter_map(kept));
-        if changes.is_empty() {
-            return Ok(());
-        }
-        let other = |source| judged::other_user(source, live, &changes, now);
+        changes
+    }
+
+    /// Takes the application's cookies up into the session, where it holds them. An identity never changes under a token: cookies
+    /// that name another user end it.
+    async fn take_up_cookies(&self, live: &Live, changes: &[jar::Change], note: &mut Note) -> Result<(), Refusal> {
+        let now = self.clock.now();
+        let other = |source| judged::other_user(source, live, changes, now);
         if let Some(other) = self.cookie_users.iter().find_map(other) {
             let ended = self.store.end(live.hash, Ending::Logout).await?;
             note.ended("session_lost", &live.record.user, Some(&live.record.id), usize::from(ended));
@@ -381,7 +382,7 @@ impl Gate {
         }
         if live.record.holds_cookies {
             // The request was done and its answer is right; only the cookies could not be kept.
-            let apply = |jar: &mut Vec<_>| jar::apply(jar, &changes, now);
+            let apply = |jar: &mut Vec<_>| jar::apply(jar, changes, now);
             if let Err(fault) = self.store.change_jar(live.hash, &live.record.id, &apply).await {
                 tracing::warn!(%fault, "cookies of the application could not be kept");
             }
@@ -412,4 +413,10 @@ impl Gate {
         replies::put_request_id(response.headers_mut(), &note.request_id);
         response
     }
+}
+
+/// What is fetched before a login or logout, where the rule names something.
+fn page_before<'a>(passage: &Passage<'a>) -> Option<&'a Before> {
+    let of_login = passage.decided.rule.login.as_ref().and_then(|login| login.before.as_ref());
+    of_login.or(passage.decided.rule.logout_before.as_deref())
 }

@@ -23,6 +23,11 @@ impl Gate {
         watches(passage) && self.settings.lost.iter().any(asks_for_body)
     }
 
+    /// Whether the reply may tell of a loss.
+    pub(super) fn may_be_lost(&self, passage: &Passage<'_>) -> bool {
+        !self.settings.lost.is_empty() && watches(passage)
+    }
+
     /// Ends the session, and refuses, where the reply tells that the application's own is gone.
     pub(super) async fn unless_lost(
         &self,
@@ -31,9 +36,6 @@ impl Gate {
         response: Response<ResponseBody>,
         note: &mut Note,
     ) -> Result<Response<ResponseBody>, Refusal> {
-        if self.settings.lost.is_empty() || !watches(passage) {
-            return Ok(response);
-        }
         let (head, mut body) = response.into_parts();
         let now = self.clock.now();
         let changes = jar::changes(&head.headers, &passage.inbound.target.raw_path, now);

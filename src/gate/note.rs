@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+
 use crate::clock::Timestamp;
 use crate::gate::cors::Asking;
 use crate::gate::{Arrived, redact};
@@ -11,9 +13,9 @@ use crate::login::NewLogin;
 use crate::login::issue::Issued;
 use crate::reply::{Asked, Refusal};
 use crate::request::address::Origin;
-use crate::request::head::Head;
+use crate::request::head::{Head, Line};
 use crate::request::reserved::Reserved;
-use crate::telemetry::{Ended, Login, Outcome, RuleLabel, Trace, Verdict};
+use crate::telemetry::{Ended, Login, Outcome, Recorder, RuleLabel, Trace, Verdict};
 use crate::upstream::Interim;
 use crate::verify::Identity;
 use crate::websocket::takeover::Switch;
@@ -24,9 +26,8 @@ pub(super) struct Note {
     at: Timestamp,
     pub(super) request_id: RequestId,
     ip: IpAddr,
-    method: String,
-    path: String,
-    accept_language: Option<Vec<u8>>,
+    line: Option<Line>,
+    accept_language: Option<Bytes>,
     is_head: bool,
     /// The page of another origin that asks, where it may.
     pub(super) asking: Option<Asking>,
@@ -63,8 +64,7 @@ impl Note {
             at,
             request_id: RequestId::ulid(at.as_millis(), fastrand::u128(..)),
             ip,
-            method: String::new(),
-            path: String::new(),
+            line: None,
             accept_language: None,
             is_head: false,
             asking: None,
@@ -87,11 +87,10 @@ impl Note {
     }
 
     /// The head could be read.
-    pub(super) fn saw(&mut self, head: &Head, origin: &Origin, reserved: &Reserved) {
+    pub(super) fn saw(&mut self, head: &Head, origin: &Origin) {
         self.ip = origin.ip;
-        self.method = head.method().to_owned();
-        self.path = redact::target(head.target(), reserved);
-        self.accept_language = head.header("Accept-Language").map(<[u8]>::to_vec);
+        self.line = Some(head.line());
+        self.accept_language = head.header_bytes("Accept-Language");
         self.is_head = head.method() == "HEAD";
     }
 
@@ -149,15 +148,21 @@ impl Note {
         }
     }
 
-    /// The finished outcome.
-    pub(super) fn outcome(self, status: u16, duration: Duration) -> Outcome {
+    /// Whether anybody will want to see its method and target.
+    pub(super) fn is_shown(&self, recorder: &Recorder) -> bool {
+        recorder.shows_target(self.verdict, self.trace)
+    }
+
+    /// The finished outcome. What is `reserved` is blotted out of the target; `None` where nobody wants to see method and target.
+    pub(super) fn outcome(self, status: u16, duration: Duration, reserved: Option<&Reserved>) -> Outcome {
+        let line = self.line.as_ref().zip(reserved);
         let reason = self.refusal.as_ref().map(|refusal| refusal.reason);
         Outcome {
             at: self.at,
             request_id: self.request_id,
             ip: self.ip,
-            method: self.method,
-            path: self.path,
+            method: line.map_or_else(String::new, |(line, _)| line.method().to_owned()),
+            path: line.map_or_else(String::new, |(line, reserved)| redact::target(line.target(), reserved)),
             rule: self.rule,
             verdict: self.verdict,
             reason,

@@ -18,7 +18,7 @@ impl Gate {
         let head = arrived.head?;
         let reading = &self.settings.reading;
         let origin = reading.trusted.origin(&head, arrived.peer);
-        note.saw(&head, &origin, &reading.reserved);
+        note.saw(&head, &origin);
         note.traced(self.recorder.trace(head.header("traceparent")));
         note.asking = self.settings.cors.as_ref().and_then(|cors| cors.asking(&head));
         let mut inbound = unread(head, origin, reading.lenient)?;
@@ -30,7 +30,7 @@ impl Gate {
             Arriving::Whole(bytes) => return self.read_whole(inbound, bytes),
         };
         inbound.body = match self.settings.kind_of(&inbound) {
-            BodyKind::Form => self.read_form(&mut inbound, body).await?,
+            BodyKind::Form => Box::pin(self.read_form(&mut inbound, body)).await?,
             BodyKind::Multipart | BodyKind::Opaque => Body::Streaming(Box::new(body)),
         };
         Ok(inbound)
@@ -84,7 +84,7 @@ impl Gate {
     pub(super) async fn gather_rest(&self, inbound: &Inbound, body: &mut Body) -> Result<(), Unreadable> {
         let is_multipart = self.settings.kind_of(inbound) == BodyKind::Multipart;
         if is_multipart || inbound.head.framing() == Framing::Chunked {
-            body.gather(self.settings.reading.limits.form).await?;
+            Box::pin(body.gather(self.settings.reading.limits.form)).await?;
         }
         Ok(())
     }

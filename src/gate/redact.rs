@@ -23,7 +23,8 @@ pub(super) fn target(target: &str, reserved: &Reserved) -> String {
     };
     let mut out = String::with_capacity(target.len());
     out.push_str(&open_text(path, reserved));
-    for (index, pair) in query.into_iter().flat_map(|query| query.split('&')).enumerate() {
+    let pairs = query.into_iter().flat_map(|query| query.split('&'));
+    for (index, pair) in pairs.enumerate() {
         out.push(if index == 0 { '?' } else { '&' });
         match pair.split_once('=') {
             Some((name, _)) if is_secret(name, reserved) => {
@@ -42,17 +43,27 @@ pub(super) fn target(target: &str, reserved: &Reserved) -> String {
 }
 
 fn is_secret(name: &str, reserved: &Reserved) -> bool {
+    // Most names spell themselves.
+    if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+        return is_named_secret(name.as_bytes(), reserved) || tells_of_a_secret(name.as_bytes());
+    }
     let decoded = url_decode(name.as_bytes());
     let folded = fold_name(&decoded).map(|(folded, _)| folded).unwrap_or_default();
-    // PHP tells `User_Token` from `user_token`, but the one was meant for the other.
-    let mut named = reserved.iter().filter(|name| name.name.eq_ignore_ascii_case(&folded));
-    named.any(|name| matches!(name.kind, Kind::Credential { .. } | Kind::LoginField)) || tells_of_a_secret(&decoded)
+    is_named_secret(&folded, reserved) || tells_of_a_secret(&decoded)
+}
+
+/// PHP tells `User_Token` from `user_token`, but the one was meant for the other.
+fn is_named_secret(folded: &[u8], reserved: &Reserved) -> bool {
+    let mut named = reserved.iter().filter(|name| name.name.eq_ignore_ascii_case(folded));
+    named.any(|name| matches!(name.kind, Kind::Credential { .. } | Kind::LoginField))
 }
 
 /// Whether a parameter's name tells of a password or the like.
 pub(super) fn tells_of_a_secret(name: &[u8]) -> bool {
-    let lower = name.to_ascii_lowercase();
-    TELLTALES.into_iter().any(|word| memchr::memmem::find(&lower, word.as_bytes()).is_some())
+    let begins_with = |rest: &[u8], word: &str| {
+        rest.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word.as_bytes()))
+    };
+    (0..name.len()).filter_map(|at| name.get(at..)).any(|rest| TELLTALES.iter().any(|word| begins_with(rest, word)))
 }
 
 /// A text without what follows the name of a token in it (`/news/list/user_token/…`).

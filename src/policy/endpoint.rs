@@ -99,6 +99,14 @@ pub struct Unfit {
 
 impl Reading {
     /// The endpoint, where one is named.
+    pub fn into_endpoint(self) -> Option<Endpoint> {
+        match self {
+            Self::Named(named) => Some(named.endpoint),
+            Self::Nothing | Self::Unfit(_) => None,
+        }
+    }
+
+    /// The endpoint, where one is named.
     pub fn endpoint(&self) -> Option<&Endpoint> {
         match self {
             Self::Named(named) => Some(&named.endpoint),

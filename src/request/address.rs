@@ -89,6 +89,9 @@ impl TrustedProxies {
 }
 
 fn in_header_order(chain: &[IpAddr]) -> String {
+    if let [alone] = chain {
+        return alone.to_string();
+    }
     let texts: Vec<_> = chain.iter().rev().map(ToString::to_string).collect();
     texts.join(", ")
 }

@@ -53,6 +53,14 @@ pub struct Head {
     fields: Vec<Field>,
 }
 
+/// The first line of a head, kept apart from it: a handle on the same bytes.
+#[derive(Clone)]
+pub struct Line {
+    buffer: Bytes,
+    method: Span,
+    target: Span,
+}
+
 /// A stretch of a head's buffer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Span {
@@ -96,16 +104,25 @@ impl Head {
 
     /// `GET`, `POST`, …
     pub fn method(&self) -> &str {
-        self.text(self.method)
+        text(&self.buffer, self.method)
     }
 
     /// The target in origin form as sent (`/path?query`); of an absolute form, what follows the authority.
     pub fn target(&self) -> &str {
-        match self.text(self.target) {
-            "" if self.method() == "OPTIONS" => "*",
-            "" => "/",
+        target(&self.buffer, self.method, self.target)
+    }
+
+    /// The bytes of [`Self::target`].
+    pub fn target_bytes(&self) -> &[u8] {
+        match self.target.of(&self.buffer) {
+            b"" => self.target().as_bytes(),
             target => target,
         }
+    }
+
+    /// Its first line, for later.
+    pub fn line(&self) -> Line {
+        Line { buffer: self.buffer.clone(), method: self.method, target: self.target }
     }
 
     /// The one Host.
@@ -148,9 +165,41 @@ impl Head {
         self.headers().find(|(found, _)| found.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value)
     }
 
-    /// Method and target were checked to be ASCII.
-    fn text(&self, span: Span) -> &str {
-        std::str::from_utf8(span.of(&self.buffer)).unwrap_or_default()
+    /// [`Self::header`], as a handle on the same bytes.
+    pub fn header_bytes(&self, name: &str) -> Option<Bytes> {
+        self.header(name).map(|value| self.buffer.slice_ref(value))
+    }
+}
+
+impl Line {
+    /// [`Head::method`]
+    pub fn method(&self) -> &str {
+        text(&self.buffer, self.method)
+    }
+
+    /// [`Head::target`]
+    pub fn target(&self) -> &str {
+        target(&self.buffer, self.method, self.target)
+    }
+}
+
+/// Without its target, because tokens stand in it.
+impl fmt::Debug for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Line").field("method", &self.method()).finish_non_exhaustive()
+    }
+}
+
+/// Method and target were checked to be ASCII.
+fn text(buffer: &Bytes, span: Span) -> &str {
+    std::str::from_utf8(span.of(buffer)).unwrap_or_default()
+}
+
+fn target(buffer: &Bytes, method: Span, target: Span) -> &str {
+    match text(buffer, target) {
+        "" if method.of(buffer) == b"OPTIONS" => "*",
+        "" => "/",
+        target => target,
     }
 }
 
@@ -200,8 +249,10 @@ impl RequestLine {
 
 /// Bytes that some server cuts off, folds or translates.
 fn check_target(target: &[u8]) -> Result<(), Unreadable> {
-    let odd = |byte: &u8| !(0x21..=0x7e).contains(byte) || matches!(byte, b'#' | b'\\');
-    match target.iter().find(|byte| odd(byte)) {
+    let odd = |byte: &u8| !(0x21..=0x7e).contains(byte) | (*byte == b'#') | (*byte == b'\\');
+    // Folded without a branch, so that the compiler can look at many bytes at once.
+    let any = target.iter().fold(false, |any, byte| any | odd(byte));
+    match if any { target.iter().find(|byte| odd(byte)) } else { None } {
         None if target.is_empty() => Err(malformed("the target is empty")),
         None => Ok(()),
         Some(b'#') => Err(malformed("the target holds #")),

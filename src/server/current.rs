@@ -25,11 +25,12 @@ impl Serving {
         H: Fn(Arrived) -> F + Send + Sync + 'static,
         F: Future<Output = Response<Body>> + Send + 'static,
     {
+        let handler = Arc::new(handler);
         let handler = move |arrived: Arrived| -> Answer {
-            let interim = arrived.interim.clone();
-            let answer = handler(arrived);
+            let (interim, handler) = (arrived.interim.clone(), Arc::clone(&handler));
+            // Asked inside: what is awaited where it was not made is held twice.
             Box::pin(async move {
-                let answer = answer.await;
+                let answer = handler(arrived).await;
                 interim.close();
                 Ok(answer)
             })

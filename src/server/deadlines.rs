@@ -14,6 +14,8 @@ pub(super) enum Side {
     Read,
     /// The client must take.
     Write,
+    /// What only a busy connection needs is given up.
+    Rest,
 }
 
 /// Deadlines of one connection.
@@ -21,6 +23,7 @@ pub(super) enum Side {
 pub(super) struct Deadlines {
     read: Option<Instant>,
     write: Option<Instant>,
+    rest: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
@@ -46,27 +49,40 @@ impl Deadlines {
         match side {
             Side::Read => &mut self.read,
             Side::Write => &mut self.write,
+            Side::Rest => &mut self.rest,
         }
     }
 
     /// Ready once that deadline has passed; never where there is none.
     ///
     /// The timer stands at the earliest deadline that any poll asked for and is not moved when that one is set later, so
-    /// that a busy connection does not touch it at every request: it fires early, and is armed anew here.
+    /// that a busy connection touches neither it nor the clock at every request: it fires early, and is armed anew here.
     pub(super) fn poll_passed(&mut self, side: Side, context: &mut Context<'_>) -> Poll<()> {
         let Some(deadline) = *self.slot(side) else { return Poll::Pending };
         loop {
-            let now = Instant::now();
-            if deadline <= now {
-                return Poll::Ready(());
+            match &mut self.timer {
+                Some(timer) if !timer.is_elapsed() => {
+                    if timer.deadline() > deadline {
+                        // One that has passed leaves the timer to those that have not.
+                        if deadline <= Instant::now() {
+                            return Poll::Ready(());
+                        }
+                        timer.as_mut().reset(deadline);
+                    }
+                    ready!(timer.as_mut().poll(context));
+                }
+                fired => {
+                    let now = Instant::now();
+                    if deadline <= now {
+                        return Poll::Ready(());
+                    }
+                    let to_come = [self.read, self.write, self.rest].into_iter().flatten().filter(|other| *other > now);
+                    let earliest = to_come.min().unwrap_or(deadline);
+                    let timer = fired.get_or_insert_with(|| Box::pin(sleep_until(earliest)));
+                    timer.as_mut().reset(earliest);
+                    ready!(timer.as_mut().poll(context));
+                }
             }
-            let other = [self.read, self.write].into_iter().flatten().filter(|other| *other > now).min();
-            let earliest = other.map_or(deadline, |other| other.min(deadline));
-            let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(earliest)));
-            if timer.is_elapsed() || timer.deadline() > earliest {
-                timer.as_mut().reset(earliest);
-            }
-            ready!(timer.as_mut().poll(context));
         }
     }
 }

@@ -34,11 +34,20 @@ struct Left {
     waiting: bool,
     /// Not a byte of it has.
     nothing_came: bool,
+    /// Not for a while.
+    rested: bool,
     /// Something is to be written that the client does not take yet.
     writing: bool,
     draining: bool,
     http10: bool,
     switched: bool,
+}
+
+impl Left {
+    /// Whether nothing is under way in either direction.
+    fn is_idle(&self) -> bool {
+        self.waiting && self.nothing_came && !self.writing
+    }
 }
 
 impl Slot {
@@ -48,6 +57,7 @@ impl Slot {
         let mut left = self.lock();
         left.waiting = false;
         left.nothing_came = false;
+        left.rested = false;
         left.http10 = head.as_ref().is_ok_and(|head| head.version() == Version::Http10);
         left.head.replace((head, serving)).is_none()
     }
@@ -64,18 +74,23 @@ impl Slot {
         left.nothing_came = nothing_came;
     }
 
+    /// Nothing has come for a while.
+    pub(super) fn rest(&self) {
+        self.lock().rested = true;
+    }
+
     /// Whether something is to be written that the client does not take yet.
     pub(super) fn set_writing(&self, writing: bool) {
         self.lock().writing = writing;
     }
 
-    /// Whether hyper has nothing more to do for now: what was to be written is with the client.
+    /// Whether hyper has nothing more to do for now: what was to be written is with the client, and no request has come for a
+    /// while, or none shall come any more.
     pub(super) fn pause(&self) -> Option<Pause> {
         let left = self.lock();
         match () {
-            () if left.writing => None,
-            () if left.switched => Some(Pause::Switched),
-            () if left.waiting && left.nothing_came => Some(Pause::Idle),
+            () if left.switched && !left.writing => Some(Pause::Switched),
+            () if left.is_idle() && (left.rested || left.draining) => Some(Pause::Idle),
             () => None,
         }
     }
@@ -119,5 +134,13 @@ impl Slot {
 
     fn lock(&self) -> MutexGuard<'_, Left> {
         self.left.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+impl Slot {
+    /// Whether nothing is under way in either direction.
+    pub(super) fn is_idle(&self) -> bool {
+        self.lock().is_idle()
     }
 }

@@ -34,6 +34,9 @@ const LINGER: Duration = Duration::from_secs(2);
 /// answered, and told that it was the last.
 const LAST_CALL: Duration = Duration::from_millis(500);
 
+/// How long a connection keeps hyper, and its buffers with it, for a next request.
+const REST: Duration = Duration::from_millis(100);
+
 /// Most bytes of a head that are read at once while hyper is not there.
 const FIRST_READ: usize = 4096;
 
@@ -129,6 +132,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Wire<IO> {
             return Poll::Ready(Ok(true));
         }
         let mut scratch = [MaybeUninit::uninit(); FIRST_READ];
+        self.deadlines.clear(Side::Rest);
         match self.poll_arrival(context, &mut ReadBuf::uninit(&mut scratch))? {
             Poll::Ready(count) => Poll::Ready(Ok(count > 0)),
             Poll::Pending => self.poll_too_late(context).map(|()| Ok(false)),
@@ -169,7 +173,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Wire<IO> {
             match self.poll_arrival(context, buffer)? {
                 Poll::Ready(0) => return Poll::Ready(Ok(Step::Answered)),
                 Poll::Ready(_) => {}
-                Poll::Pending if self.poll_too_late(context).is_pending() => return Poll::Pending,
+                Poll::Pending if self.poll_too_late(context).is_pending() => {
+                    self.look_at_rest(context);
+                    return Poll::Pending;
+                }
                 Poll::Pending if self.arrived.is_empty() => return Poll::Ready(Ok(Step::Answered)),
                 Poll::Pending => {
                     let late = Unreadable::Malformed("the head did not come whole in time".to_owned());
@@ -211,6 +218,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Wire<IO> {
     /// Leaves the head for the service and its synthetic twin for hyper.
     fn tell(&mut self, head: Result<Head, Unreadable>, serving: Arc<Serving>) -> io::Result<()> {
         self.deadlines.clear(Side::Read);
+        self.deadlines.clear(Side::Rest);
         self.awaiting = Awaiting::Nothing;
         self.began = true;
         match &head {
@@ -270,6 +278,16 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Wire<IO> {
             self.deadlines.set(Side::Read, after);
         }
         self.deadlines.poll_passed(Side::Read, context)
+    }
+
+    /// Tells when nothing has come for so long that hyper can go.
+    fn look_at_rest(&mut self, context: &mut Context<'_>) {
+        if self.arrived.is_empty() {
+            self.deadlines.begin(Side::Rest, REST);
+            if self.deadlines.poll_passed(Side::Rest, context).is_ready() {
+                self.slot.rest();
+            }
+        }
     }
 
     /// Hands on what belongs to the body, and holds back what does not.

@@ -10,6 +10,7 @@ use crate::ids::TokenHash;
 
 use super::alarm::{Alarm, Pause};
 use super::counters::Counters;
+use super::locks::Locks;
 use super::meter::Op;
 use super::redis::Tallied;
 use super::turns::{Place, Turns};
@@ -25,6 +26,7 @@ const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
 pub(super) struct Local {
     counters: Counters,
     alarm: Alarm,
+    locks: Locks,
     turns: Turns,
     /// How often it counted what a shared store should have.
     stood_in: AtomicU64,
@@ -90,6 +92,13 @@ pub struct Tally<'a> {
     pub lock: Option<(Counter, &'a Lockout)>,
 }
 
+impl Tally<'_> {
+    /// Whether there is nothing to count or look up.
+    const fn is_empty(&self) -> bool {
+        self.counts.is_empty() && self.lock.is_none()
+    }
+}
+
 /// What a tally came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counted {
@@ -131,20 +140,23 @@ impl Store {
 
     /// Answers a question, counts requests and looks for a lock, in one round trip.
     pub async fn ask_counting(&self, question: Question<'_>, tally: &Tally<'_>) -> (Result<Records, Fault>, Counted) {
-        if tally.counts.is_empty() && tally.lock.is_none() && question.is_empty() {
+        if tally.is_empty() && question.is_empty() {
             return (Ok(Records::default()), Counted::default());
         }
         let (op, started) = (if question.is_empty() { Op::Count } else { Op::Decide }, Instant::now());
         let (records, tallied) = match &self.engine {
             Engine::Embedded(embedded) => (Ok(embedded.ask(question)), None),
             Engine::Redis(redis) => {
-                let (records, tallied) = redis.ask_counting(question, tally).await;
+                let (records, tallied) = Box::pin(redis.ask_counting(question, tally)).await;
                 (records, Some(tallied))
             }
         };
         let uncounted = tallied.as_ref().is_some_and(|tallied| tallied.waits.iter().any(Result::is_err));
         self.meter.record(op, started, records.is_err() || uncounted);
-        (records, self.settle(tally, tallied).await)
+        if tally.is_empty() {
+            return (records, Counted::default());
+        }
+        (records, Box::pin(self.settle(tally, tallied)).await)
     }
 
     /// Counts requests: all of them or none.
@@ -152,7 +164,7 @@ impl Store {
         if counts.is_empty() {
             return None;
         }
-        self.ask_counting(Question::default(), &Tally { counts, lock: None }).await.1.over
+        Box::pin(self.ask_counting(Question::default(), &Tally { counts, lock: None })).await.1.over
     }
 
     /// How things stand with tries, in the order of the keys.
@@ -172,7 +184,20 @@ impl Store {
         }
         let told = match &self.engine {
             Engine::Embedded(_) => None,
-            Engine::Redis(redis) => Some(self.timed(redis.fail(keys, lockout, alarm)).await),
+            Engine::Redis(redis) => {
+                // Where all are locked nothing would count, so nobody need be asked for a moment.
+                let known = keys.iter().map(|key| self.local.locks.known(*key, self.clock.now()));
+                if let Some(known) = known.collect::<Option<Vec<_>>>() {
+                    return known.into_iter().max();
+                }
+                let told = self.timed(redis.fail(keys, lockout, alarm)).await;
+                for (key, told) in keys.iter().zip(&told) {
+                    if let Ok(Some(left)) = told {
+                        self.local.locks.learn(*key, self.clock.now(), *left);
+                    }
+                }
+                Some(told)
+            }
         };
         let locked = self.each(keys, told, |key| self.local.counters.fail(key, lockout, self.clock.now()));
         locked.into_iter().flatten().max()
@@ -181,7 +206,10 @@ impl Store {
     /// Forgets failed tries.
     pub async fn clear(&self, keys: &[Counter]) {
         // Also where the store stands: while it was away, they were counted here.
-        keys.iter().for_each(|key| self.local.counters.clear(*key));
+        for key in keys {
+            self.local.counters.clear(*key);
+            self.local.locks.forget(*key);
+        }
         if let Engine::Redis(redis) = &self.engine
             && let Err(fault) = self.meter.time(Op::Count, redis.clear(keys)).await
         {
@@ -197,7 +225,7 @@ impl Store {
         if let Some(known) = alarm.known(now) {
             return known;
         }
-        match self.meter.time(Op::Count, redis.alarm()).await {
+        match Box::pin(self.meter.time(Op::Count, redis.alarm())).await {
             Ok(Some(left)) => {
                 alarm.raise(now.plus(left));
                 true

@@ -61,6 +61,16 @@ pub enum Algorithm {
     HmacSha256,
 }
 
+impl Algorithm {
+    /// How many bytes a token or signature of it has, which hex doubles.
+    pub const fn length(self) -> usize {
+        match self {
+            Self::Md5 => 16,
+            Self::HmacSha256 => 32,
+        }
+    }
+}
+
 /// Whether requests must be signed; in the order of strictness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

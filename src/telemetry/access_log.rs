@@ -3,9 +3,10 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex};
+use std::mem;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -16,12 +17,15 @@ use crate::telemetry::{Outcome, Settings};
 
 /// Lines that may wait for a slow reader; further ones are counted and left out.
 const BACKLOG: usize = 16 * 1024;
+/// How long lines are gathered before they are written together.
+const GATHER: Duration = Duration::from_millis(5);
+/// How long the end of the process waits for a slow reader.
+const LAST_WAIT: Duration = Duration::from_secs(2);
 
-/// Where outcomes are written. Cloning is shallow.
+/// Where outcomes are written. Cloning is shallow; when the last clone goes, everything has been written.
 #[derive(Clone, Debug)]
 pub struct AccessLog {
-    lines: Option<SyncSender<String>>,
-    lost: Arc<Counter>,
+    lines: Option<Arc<Lines>>,
     json: bool,
 }
 
@@ -33,93 +37,251 @@ impl AccessLog {
 
     /// One that writes nothing.
     pub fn off() -> Self {
-        Self { lines: None, lost: Arc::default(), json: true }
+        Self { lines: None, json: true }
     }
 
     /// One that writes to standard output.
     pub fn stdout(json: bool) -> Self {
-        Self::to(Box::new(io::stdout()), json)
+        Self::to(Box::new(io::stdout()), json, GATHER)
     }
 
-    /// One that gathers its lines in memory, for tests.
+    /// One that keeps its lines in memory, each as soon as it comes, for tests.
     pub fn memory(lines: Arc<Mutex<Vec<u8>>>) -> Self {
-        Self::to(Box::new(Shared(lines)), true)
+        Self::to(Box::new(Shared(lines)), true, Duration::ZERO)
     }
 
-    fn to(writer: Box<dyn Write + Send>, json: bool) -> Self {
-        let (sender, receiver) = sync_channel(BACKLOG);
-        let lost = Arc::new(Counter::new());
-        let counter = lost.clone();
-        // Without the thread the receiver is gone, and every line counts as lost.
-        let _ = thread::Builder::new().name("access-log".into()).spawn(move || write_all(&receiver, writer, &counter));
-        Self { lines: Some(sender), lost, json }
+    fn to(writer: Box<dyn Write + Send>, json: bool, gather: Duration) -> Self {
+        let queue = Arc::new(Queue { gather, ..Queue::default() });
+        let ours = Arc::clone(&queue);
+        // Without the thread nothing is ever taken, and every line beyond the backlog counts as lost.
+        let thread = thread::Builder::new().name("access-log".into()).spawn(move || queue.write_all(writer));
+        Self { lines: Some(Arc::new(Lines { queue: ours, is_written: thread.is_ok() })), json }
+    }
+
+    /// Whether it writes.
+    pub fn is_on(&self) -> bool {
+        self.lines.is_some()
     }
 
     /// Writes one line.
     pub fn record(&self, outcome: &Outcome) {
         let Some(lines) = &self.lines else { return };
-        let line = if self.json { json_line(outcome) } else { text_line(outcome) };
-        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = lines.try_send(line) {
-            self.lost.up();
-        }
+        let mut line = String::with_capacity(512);
+        let moment = lines.queue.moment(outcome.at);
+        if self.json {
+            write_json(&mut line, outcome, &moment)
+        } else {
+            write_text(&mut line, outcome, &moment)
+        };
+        lines.queue.put(&line);
     }
 
     /// Lines left out so far.
     pub(super) fn lost(&self) -> u64 {
-        self.lost.get()
+        self.lines.as_ref().map_or(0, |lines| lines.queue.lost.get())
     }
 }
 
-fn write_all(lines: &Receiver<String>, mut writer: Box<dyn Write + Send>, lost: &Counter) {
-    let mut told = 0;
-    while let Ok(first) = lines.recv() {
-        let mut batch = first;
-        batch.extend(lines.try_iter().take(1000));
-        // Nobody can be told that the log cannot be written; requests go on.
-        let _ = writer.write_all(batch.as_bytes()).and_then(|()| writer.flush());
-        let lines = lost.get() - told;
-        if lines > 0 {
-            told += lines;
-            tracing::warn!(lines, "the access log was read too slowly; lines were left out");
+/// The end of the queue that lines are put in at.
+#[derive(Debug)]
+struct Lines {
+    queue: Arc<Queue>,
+    is_written: bool,
+}
+
+impl Drop for Lines {
+    fn drop(&mut self) {
+        if self.is_written {
+            self.queue.finish();
         }
     }
 }
 
-pub(super) fn json_line(outcome: &Outcome) -> String {
-    let mut line = String::with_capacity(320);
-    let text = |value: &str| Value::from(value).to_string();
-    let mut put = |key: &str, value: String| {
-        line.push(if line.is_empty() { '{' } else { ',' });
-        // Writing to a String cannot fail.
-        let _ = write!(line, "\"{key}\":{value}");
-    };
-    let or_null = |value: Option<&str>| value.map_or_else(|| "null".to_owned(), text);
-    put("ts", text(&rfc3339(outcome.at)));
-    put("request_id", text(outcome.request_id.as_str()));
-    put("ip", text(&outcome.ip.to_string()));
-    put("method", text(&outcome.method));
-    put("path", text(&outcome.path));
-    put("rule", or_null(outcome.rule.as_ref().map(|rule| &*rule.name)));
-    put("outcome", text(outcome.verdict.name()));
-    put("reason", or_null(outcome.reason.map(Reason::name)));
-    if let Some(detail) = &outcome.detail {
-        put("detail", text(detail));
+/// Lines on their way to the thread that writes them.
+#[derive(Debug, Default)]
+struct Queue {
+    /// How long lines are gathered.
+    gather: Duration,
+    waiting: Mutex<Waiting>,
+    /// Something for the writing thread to do.
+    came: Condvar,
+    /// It has ended.
+    ended: Condvar,
+    /// Lines left out so far.
+    lost: Counter,
+    /// The second that was written last, because most lines are of the same.
+    second: Mutex<(u64, String)>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    text: String,
+    lines: usize,
+    /// The writing thread sleeps until something comes.
+    asleep: bool,
+    /// Nothing more will come.
+    over: bool,
+    /// The writing thread has written everything.
+    written: bool,
+}
+
+impl Queue {
+    fn put(&self, line: &str) {
+        let mut waiting = locked(&self.waiting);
+        if waiting.lines >= BACKLOG {
+            self.lost.up();
+            return;
+        }
+        waiting.text.push_str(line);
+        waiting.lines += 1;
+        if mem::take(&mut waiting.asleep) {
+            self.came.notify_one();
+        }
     }
-    put("status", outcome.status.to_string());
-    put("client_id", or_null(outcome.client.as_ref().map(|id| id.as_str())));
-    put("user_id", or_null(outcome.user.as_ref().map(|id| id.as_str())));
-    put("session", or_null(outcome.session.as_ref().map(|id| id.as_str())));
-    put("duration_ms", millis(outcome.duration));
-    put("upstream_ms", outcome.upstream.map_or_else(|| "null".to_owned(), millis));
-    line.push_str("}\n");
+
+    /// Returns once everything was written, or takes too long.
+    fn finish(&self) {
+        let mut waiting = locked(&self.waiting);
+        waiting.over = true;
+        self.came.notify_one();
+        let deadline = Instant::now() + LAST_WAIT;
+        while !waiting.written {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            waiting = self.ended.wait_timeout(waiting, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn write_all(&self, mut writer: Box<dyn Write + Send>) {
+        let (mut batch, mut told) = (String::new(), 0);
+        loop {
+            let over = self.take(&mut batch);
+            // Nobody can be told that the log cannot be written; requests go on.
+            let _ = writer.write_all(batch.as_bytes()).and_then(|()| writer.flush());
+            let lines = self.lost.get() - told;
+            if lines > 0 {
+                told += lines;
+                tracing::warn!(lines, "the access log was read too slowly; lines were left out");
+            }
+            if over {
+                break;
+            }
+        }
+        locked(&self.waiting).written = true;
+        self.ended.notify_all();
+    }
+
+    /// Takes what waits, once something does; says whether this was all.
+    fn take(&self, batch: &mut String) -> bool {
+        batch.clear();
+        let mut waiting = locked(&self.waiting);
+        while waiting.lines == 0 && !waiting.over {
+            waiting.asleep = true;
+            waiting = self.came.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+        }
+        waiting.asleep = false;
+        let gathered = self.came.wait_timeout_while(waiting, self.gather, |waiting| !waiting.over);
+        let mut waiting = gathered.unwrap_or_else(PoisonError::into_inner).0;
+        mem::swap(&mut waiting.text, batch);
+        waiting.lines = 0;
+        waiting.over
+    }
+
+    /// `2026-11-20T00:00:00.123Z`
+    fn moment(&self, at: Timestamp) -> String {
+        let mut second = locked(&self.second);
+        if second.0 != at.as_secs() || second.1.is_empty() {
+            let moment = jiff::Timestamp::from_second(i64::try_from(at.as_secs()).unwrap_or(i64::MAX));
+            let text = moment.unwrap_or(jiff::Timestamp::MAX).to_string();
+            *second = (at.as_secs(), text.trim_end_matches('Z').to_owned());
+        }
+        let mut text = String::with_capacity(24);
+        text.push_str(&second.1);
+        drop(second);
+        // Writing to a String cannot fail.
+        let _ = write!(text, ".{:03}Z", at.as_millis() % 1000);
+        text
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A line of JSON as it grows.
+struct Json<'a>(&'a mut String);
+
+impl Json<'_> {
+    fn key(&mut self, key: &str) {
+        self.0.push_str(if self.0.is_empty() { "{\"" } else { ",\"" });
+        self.0.push_str(key);
+        self.0.push_str("\":");
+    }
+
+    fn text(&mut self, key: &str, value: Option<&str>) {
+        self.key(key);
+        let Some(value) = value else { return self.0.push_str("null") };
+        if value.bytes().any(|byte| byte < 0x20 || matches!(byte, b'"' | b'\\')) {
+            return self.0.push_str(&Value::from(value).to_string());
+        }
+        self.0.push('"');
+        self.0.push_str(value);
+        self.0.push('"');
+    }
+
+    fn shown(&mut self, key: &str, value: impl std::fmt::Display) {
+        self.key(key);
+        // Writing to a String cannot fail.
+        let _ = write!(self.0, "{value}");
+    }
+}
+
+/// As it stands in the log, for whoever else tells of it.
+pub(super) fn json_line(outcome: &Outcome) -> String {
+    let mut line = String::with_capacity(512);
+    write_json(&mut line, outcome, &rfc3339(outcome.at));
     line
 }
 
-fn text_line(outcome: &Outcome) -> String {
+pub(super) fn rfc3339(at: Timestamp) -> String {
+    let millis = i64::try_from(at.as_millis()).unwrap_or(i64::MAX);
+    let moment = jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX);
+    format!("{moment:.3}")
+}
+
+fn write_json(line: &mut String, outcome: &Outcome, moment: &str) {
+    let mut json = Json(line);
+    json.text("ts", Some(moment));
+    json.text("request_id", Some(outcome.request_id.as_str()));
+    json.shown("ip", format_args!("\"{}\"", outcome.ip));
+    json.text("method", Some(&outcome.method));
+    json.text("path", Some(&outcome.path));
+    json.text("rule", outcome.rule.as_ref().map(|rule| &*rule.name));
+    json.text("outcome", Some(outcome.verdict.name()));
+    json.text("reason", outcome.reason.map(Reason::name));
+    if let Some(detail) = &outcome.detail {
+        json.text("detail", Some(detail));
+    }
+    json.shown("status", outcome.status);
+    json.text("client_id", outcome.client.as_ref().map(|id| id.as_str()));
+    json.text("user_id", outcome.user.as_ref().map(|id| id.as_str()));
+    json.text("session", outcome.session.as_ref().map(|id| id.as_str()));
+    json.shown("duration_ms", Millis(outcome.duration));
+    match outcome.upstream {
+        Some(upstream) => json.shown("upstream_ms", Millis(upstream)),
+        None => json.text("upstream_ms", None),
+    }
+    line.push_str("}\n");
+}
+
+fn write_text(line: &mut String, outcome: &Outcome, moment: &str) {
     let or_dash = |value: Option<&str>| value.unwrap_or("-").to_owned();
-    format!(
-        "{} {} {} {} {} {} {} {} client={} user={} rule={} {}ms{}\n",
-        rfc3339(outcome.at),
+    // Writing to a String cannot fail.
+    let _ = writeln!(
+        line,
+        "{moment} {} {} {} {} {} {} {} client={} user={} rule={} {}ms{}",
         outcome.request_id,
         outcome.ip,
         outcome.method,
@@ -130,26 +292,26 @@ fn text_line(outcome: &Outcome) -> String {
         or_dash(outcome.client.as_ref().map(|id| id.as_str())),
         or_dash(outcome.user.as_ref().map(|id| id.as_str())),
         or_dash(outcome.rule.as_ref().map(|rule| &*rule.name)),
-        millis(outcome.duration),
+        Millis(outcome.duration),
         outcome.detail.as_deref().map(|detail| format!(" ({detail})")).unwrap_or_default(),
-    )
+    );
 }
 
-fn millis(duration: std::time::Duration) -> String {
-    format!("{:.3}", duration.as_secs_f64() * 1000.0)
-}
+/// Milliseconds with three digits behind the point.
+struct Millis(Duration);
 
-pub(super) fn rfc3339(at: Timestamp) -> String {
-    let millis = i64::try_from(at.as_millis()).unwrap_or(i64::MAX);
-    let moment = jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX);
-    format!("{moment:.3}")
+impl std::fmt::Display for Millis {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let micros = self.0.as_nanos().saturating_add(500) / 1000;
+        write!(f, "{}.{:03}", micros / 1000, micros % 1000)
+    }
 }
 
 struct Shared(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Shared {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).extend_from_slice(bytes);
+        locked(&self.0).extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
@@ -163,11 +325,9 @@ mod tests {
     use super::*;
     use crate::ids::RequestId;
     use crate::telemetry::{RuleLabel, Verdict};
-    use std::time::Duration;
 
-    #[test]
-    fn a_line_is_json_with_every_field() {
-        let outcome = Outcome {
+    fn outcome() -> Outcome {
+        Outcome {
             at: Timestamp::from_millis(1_795_132_800_123),
             request_id: RequestId::new("r1").unwrap(),
             ip: [10, 0, 0, 1].into(),
@@ -187,8 +347,18 @@ mod tests {
             upstream: None,
             upstream_after: None,
             trace: None,
+        }
+    }
+
+    #[test]
+    fn a_line_is_json_with_every_field() {
+        let outcome = outcome();
+        let written = |write: fn(&mut String, &Outcome, &str)| {
+            let mut line = String::new();
+            write(&mut line, &outcome, &Queue::default().moment(outcome.at));
+            line
         };
-        let line: Value = serde_json::from_str(&json_line(&outcome)).unwrap();
+        let line: Value = serde_json::from_str(&written(write_json)).unwrap();
         assert_eq!(line["ts"], "2026-11-20T00:00:00.123Z");
         assert_eq!(line["path"], "/a?b=\"");
         assert_eq!(line["duration_ms"], 1.5);
@@ -198,6 +368,36 @@ mod tests {
         {
             assert!(line.get(key).is_some(), "{key}");
         }
-        assert!(text_line(&outcome).contains("refused client_missing"));
+        assert!(written(write_text).contains("refused client_missing"));
+    }
+
+    #[test]
+    fn every_line_has_been_written_when_the_last_handle_goes() {
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let log = AccessLog::memory(Arc::clone(&lines));
+        let recording: Vec<_> = [log.clone(), log]
+            .into_iter()
+            .map(|log| thread::spawn(move || (0..1000).for_each(|_| log.record(&outcome()))))
+            .collect();
+        recording.into_iter().for_each(|thread| thread.join().unwrap());
+        assert_eq!(locked(&lines).iter().filter(|byte| **byte == b'\n').count(), 2000);
+    }
+
+    #[test]
+    fn moments_and_durations_are_written_with_three_digits() {
+        let queue = Queue::default();
+        for (millis, text) in [
+            (1_795_132_800_123, "2026-11-20T00:00:00.123Z"),
+            (1_795_132_800_999, "2026-11-20T00:00:00.999Z"),
+            (1_795_132_801_004, "2026-11-20T00:00:01.004Z"),
+            (7, "1970-01-01T00:00:00.007Z"),
+        ] {
+            assert_eq!(queue.moment(Timestamp::from_millis(millis)), text);
+        }
+        for (nanos, text) in
+            [(0, "0.000"), (499, "0.000"), (500, "0.001"), (1_234_567, "1.235"), (61_000_000_000, "61000.000")]
+        {
+            assert_eq!(Millis(Duration::from_nanos(nanos)).to_string(), text);
+        }
     }
 }

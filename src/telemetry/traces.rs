@@ -84,7 +84,7 @@ impl Trace {
     }
 
     /// Whether its spans are told.
-    const fn is_sampled(&self) -> bool {
+    pub(super) const fn is_sampled(&self) -> bool {
         self.flags & SAMPLED != 0
     }
 }

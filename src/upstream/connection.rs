@@ -8,8 +8,9 @@ use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
 use socket2::SockRef;
-use tokio::io::{AsyncReadExt as _, AsyncWrite as _};
+use tokio::io::{AsyncReadExt as _, AsyncWrite as _, Interest};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::upstream::Address;
 use crate::upstream::pool::Open;
@@ -29,7 +30,17 @@ pub(super) struct Connection {
     /// Whether a request went over it before.
     pub(super) reused: bool,
     room: usize,
+    alarm: Option<Pin<Box<Sleep>>>,
     open: Open,
+}
+
+/// How closely an idle connection is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Look {
+    /// At what the runtime knows: for a request that can be sent again.
+    AtEvents,
+    /// At the socket itself, which costs a system call: for one that must not meet an end that has come already.
+    AtSocket,
 }
 
 #[derive(Debug)]
@@ -48,16 +59,20 @@ impl Connection {
             }
             Address::Unix(path) => Stream::Unix(UnixStream::connect(path).await?),
         };
-        Ok(Self { stream, input: BytesMut::new(), reused: false, room: LITTLE_ROOM, open })
+        Ok(Self { stream, input: BytesMut::new(), reused: false, room: LITTLE_ROOM, alarm: None, open })
     }
 
     /// Whether nothing has happened on it while it was idle: neither an end nor bytes that nobody asked for, which would pass for
-    /// the next reply. Asks the operating system itself, since the runtime may not have been told yet.
-    pub(super) fn is_quiet(&self) -> bool {
-        let mut byte = [MaybeUninit::uninit()];
-        let peeked = match &self.stream {
-            Stream::Tcp(stream) => SockRef::from(stream).peek(&mut byte),
-            Stream::Unix(stream) => SockRef::from(stream).peek(&mut byte),
+    /// the next reply. [`Look::AtEvents`] goes by what the runtime was told when it last looked for events, the client's request
+    /// among them; the operating system is asked only where something was told.
+    pub(super) fn is_quiet(&self, look: Look) -> bool {
+        let peeked = match (&self.stream, look) {
+            (Stream::Tcp(stream), Look::AtSocket) => peek(&SockRef::from(stream)),
+            (Stream::Unix(stream), Look::AtSocket) => peek(&SockRef::from(stream)),
+            (Stream::Tcp(stream), Look::AtEvents) => stream.try_io(Interest::READABLE, || peek(&SockRef::from(stream))),
+            (Stream::Unix(stream), Look::AtEvents) => {
+                stream.try_io(Interest::READABLE, || peek(&SockRef::from(stream)))
+            }
         };
         matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
@@ -86,6 +101,21 @@ impl Connection {
         }
     }
 
+    /// Ready once `deadline` has passed. The alarm is not moved for a later one, so that it need not be armed anew for each
+    /// request: it goes off early, now and then, and is armed again here.
+    pub(super) fn poll_passed(&mut self, deadline: Instant, context: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+            if alarm.is_elapsed() || alarm.deadline() > deadline {
+                alarm.as_mut().reset(deadline);
+            }
+            ready!(alarm.as_mut().poll(context));
+            if Instant::now() >= deadline {
+                return Poll::Ready(());
+            }
+        }
+    }
+
     /// The socket, what was read ahead of it, and its place among those that are counted.
     pub(super) fn into_parts(self) -> (Stream, BytesMut, Open) {
         (self.stream, self.input, self.open)
@@ -99,4 +129,8 @@ impl Connection {
             self.room = LITTLE_ROOM;
         }
     }
+}
+
+fn peek(socket: &SockRef<'_>) -> io::Result<usize> {
+    socket.peek(&mut [MaybeUninit::uninit()])
 }

@@ -1,11 +1,10 @@
 //! One request over one connection, until the head of its reply.
 
-use std::future::{Future as _, poll_fn};
-use std::pin::pin;
+use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use crate::upstream::connection::Connection;
 use crate::upstream::reply_head::{self, Asked, ReplyHead};
@@ -50,7 +49,6 @@ pub(super) async fn exchange(
 ) -> Result<ReplyHead, Broken> {
     let begin = Instant::now();
     let patience = expected.patience;
-    let mut alarm = pin!(sleep(patience));
     let mut heard = false;
     poll_fn(|context| {
         let progress = match sending.advance(connection, context) {
@@ -67,13 +65,7 @@ pub(super) async fn exchange(
             return Poll::Pending;
         }
         let deadline = sending.moved().max(begin) + patience;
-        loop {
-            ready!(alarm.as_mut().poll(context));
-            if Instant::now() >= deadline {
-                return Poll::Ready(Err(Broken::Fault(Fault::TimedOut)));
-            }
-            alarm.as_mut().reset(deadline);
-        }
+        connection.poll_passed(deadline, context).map(|()| Err(Broken::Fault(Fault::TimedOut)))
     })
     .await
 }

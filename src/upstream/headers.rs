@@ -195,7 +195,7 @@ fn params(raw: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// The target that the application is asked for.
 pub fn target<'a>(inbound: &'a Inbound, settings: &Settings) -> Cow<'a, [u8]> {
-    let whole = Cow::Borrowed(inbound.head.target().as_bytes());
+    let whole = Cow::Borrowed(inbound.head.target_bytes());
     let Some(query) = inbound.target.raw_query.as_deref().filter(|_| settings.hide_credentials) else { return whole };
     match without_credentials(query.as_bytes(), &settings.reserved, |places| places.query) {
         Cow::Borrowed(_) => whole,
@@ -267,15 +267,16 @@ impl Spoken<'_> {
     fn put_forwarding(&self, lines: &mut Lines, context: &Context<'_>) {
         let origin = self.origin;
         let usual_port = if origin.https { 443 } else { 80 };
+        let port = &origin.port.to_string();
         lines.put("X-Request-Id", context.request_id.as_str());
         lines.put("X-Forwarded-For", &origin.forwarded_for);
         lines.put("X-Forwarded-Proto", if origin.https { "https" } else { "http" });
         match origin.host.as_str() {
             "" => {}
             host if origin.port == usual_port => lines.put("X-Forwarded-Host", host),
-            host => lines.put("X-Forwarded-Host", format!("{host}:{}", origin.port)),
+            host => lines.put("X-Forwarded-Host", [host, port].join(":")),
         }
-        lines.put("X-Forwarded-Port", origin.port.to_string());
+        lines.put("X-Forwarded-Port", port);
         if !context.traceparent.is_empty() {
             lines.put("traceparent", context.traceparent);
         }

@@ -8,7 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::measure::Gauge;
-use crate::upstream::connection::Connection;
+use crate::upstream::connection::{Connection, Look};
 use crate::upstream::{Fault, Figures, Settings};
 
 /// The connections of one worker thread. Cloning is shallow.
@@ -164,10 +164,10 @@ impl Shared {
 
 impl Lease {
     /// A pooled connection that nothing has happened on since its last reply. Those that something happened on are closed.
-    pub(super) fn idle(&self) -> Option<Connection> {
+    pub(super) fn idle(&self, look: Look) -> Option<Connection> {
         let list = &self.pool.list;
         std::iter::from_fn(|| list.take_latest(self.pool.settings().idle_timeout))
-            .find(|connection| connection.is_quiet())
+            .find(|connection| connection.is_quiet(look))
     }
 
     pub(super) async fn connect(&self) -> Result<Connection, Fault> {
@@ -211,7 +211,7 @@ impl List {
     /// Closes what lies too long, or was closed from the other side. Returns when the next one is due; `None` where none is left.
     fn prune(&self, idle_timeout: Duration) -> Option<Instant> {
         let mut idle = locked(&self.idle);
-        idle.retain(|one| one.since.elapsed() < idle_timeout && one.connection.is_quiet());
+        idle.retain(|one| one.since.elapsed() < idle_timeout && one.connection.is_quiet(Look::AtSocket));
         let due = idle.first().map(|oldest| oldest.since + idle_timeout);
         if due.is_none() {
             self.tended.store(false, Ordering::Release);

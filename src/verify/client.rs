@@ -13,7 +13,7 @@ use crate::policy::pattern::EndpointPattern;
 use crate::secret::Secret;
 use crate::store::record::{Algorithm, ClientRecord, LiveSecret, Signing};
 use crate::verify::DEFAULT_ALGORITHMS;
-use crate::verify::client_token::{Calendar, Claim, Recipe, proves};
+use crate::verify::client_token::{Calendar, Claim, Given, Recipe};
 
 /// The date format that PHP's `date('Y-m-d')` gives.
 pub const DEFAULT_DATE_FORMAT: &str = "%Y-%m-%d";
@@ -126,11 +126,12 @@ impl<'a> KnownClient<'a> {
         calendars: &Calendars,
         (now, secrets): (Timestamp, &'s [Secret]),
     ) -> Option<&'s Secret> {
+        let token = Given::read(token)?;
         calendars.get(&self.date_format)?.at(now, |dates| {
             Self::tried(secrets).fold(None, |proved, secret| {
                 let fits = |algorithm: &Algorithm| {
                     let claim = Claim { algorithms: slice::from_ref(algorithm), recipe: &self.recipe, endpoint, dates };
-                    proves(token, &claim, &[secret.expose()]) & self.algorithms.contains(algorithm)
+                    token.is_made_by(&claim, &[secret.expose()]) & self.algorithms.contains(algorithm)
                 };
                 let fits = DEFAULT_ALGORITHMS.iter().fold(false, |fitting, algorithm| fits(algorithm) | fitting);
                 proved.or(fits.then_some(secret))

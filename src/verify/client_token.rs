@@ -54,7 +54,7 @@ impl Recipe {
         if pieces.contains(&Piece::Secret) { Ok(Self(pieces)) } else { Err("leaves out {secret}".to_owned()) }
     }
 
-    fn md5(&self, endpoint: &Endpoint, date: &str, secret: &[u8]) -> String {
+    fn md5(&self, endpoint: &Endpoint, date: &str, secret: &[u8]) -> [u8; 16] {
         let mut md5 = Md5::new();
         for piece in &self.0 {
             md5.update(match piece {
@@ -66,7 +66,7 @@ impl Recipe {
                 Piece::Secret => secret,
             });
         }
-        hex::encode(md5.finalize())
+        md5.finalize().into()
     }
 }
 
@@ -86,33 +86,56 @@ impl Piece {
 /// The token that a client with that secret sends: lower-case hex.
 pub fn compute(algorithm: Algorithm, recipe: &Recipe, endpoint: &Endpoint, date: &str, secret: &[u8]) -> String {
     match algorithm {
-        Algorithm::Md5 => recipe.md5(endpoint, date, secret),
-        Algorithm::HmacSha256 => hmac_sha256(endpoint, date, secret),
+        Algorithm::Md5 => hex::encode(recipe.md5(endpoint, date, secret)),
+        Algorithm::HmacSha256 => hex::encode(hmac_sha256(endpoint, date, secret)),
     }
 }
 
-fn hmac_sha256(endpoint: &Endpoint, date: &str, secret: &[u8]) -> String {
-    let lines = [endpoint.module.as_slice(), &endpoint.controller, &endpoint.action, date.as_bytes()];
+fn hmac_sha256(endpoint: &Endpoint, date: &str, secret: &[u8]) -> [u8; 32] {
     // HMAC takes a key of any length, so there is no error to meet.
-    Hmac::<Sha256>::new_from_slice(secret)
-        .map(|hmac| hex::encode(hmac.chain_update(lines.join(&b'\n')).finalize().into_bytes()))
-        .unwrap_or_default()
+    let Ok(mut hmac) = Hmac::<Sha256>::new_from_slice(secret) else { return [0; 32] };
+    for part in [&endpoint.module, &endpoint.controller, &endpoint.action] {
+        hmac.update(part);
+        hmac.update(b"\n");
+    }
+    hmac.update(date.as_bytes());
+    hmac.finalize().into_bytes().into()
 }
 
-/// Whether `given` is one of the tokens that these secrets make on these dates. Every candidate is computed and compared, so
-/// that the time tells nothing about which one fits.
-pub fn proves(given: &[u8], claim: &Claim<'_>, secrets: &[&[u8]]) -> bool {
-    let given = given.to_ascii_lowercase();
-    let mut fits = false;
-    for algorithm in claim.algorithms {
-        for date in claim.dates {
-            for secret in secrets {
-                let expected = compute(*algorithm, claim.recipe, claim.endpoint, date, secret);
-                fits |= secret::same(expected.as_bytes(), &given);
+/// A token that a caller sent.
+#[derive(Clone, Copy)]
+pub struct Given {
+    bytes: [u8; 32],
+    length: usize,
+}
+
+impl Given {
+    /// Reads it; `None` for what no secret makes.
+    pub fn read(text: &[u8]) -> Option<Self> {
+        let mut bytes = [0; 32];
+        let length = text.len() / 2;
+        hex::decode_to_slice(text, bytes.get_mut(..length)?).ok()?;
+        Some(Self { bytes, length })
+    }
+
+    /// Whether it is one of the tokens that these secrets make on these dates. Every candidate is computed and compared, so
+    /// that the time tells nothing about which one fits. Only algorithms whose tokens are as long have candidates: the length
+    /// is the caller's own, so the time tells it nothing by that either.
+    pub fn is_made_by(&self, claim: &Claim<'_>, secrets: &[&[u8]]) -> bool {
+        let given = self.bytes.get(..self.length).unwrap_or_default();
+        let mut fits = false;
+        for algorithm in claim.algorithms.iter().filter(|algorithm| algorithm.length() == self.length) {
+            for date in claim.dates {
+                for secret in secrets {
+                    fits |= match algorithm {
+                        Algorithm::Md5 => secret::same(&claim.recipe.md5(claim.endpoint, date, secret), given),
+                        Algorithm::HmacSha256 => secret::same(&hmac_sha256(claim.endpoint, date, secret), given),
+                    };
+                }
             }
         }
+        fits
     }
-    fits
 }
 
 /// What a token is computed over, besides the secret.
@@ -239,7 +262,7 @@ mod tests {
     fn templates_change_order_and_what_stands_between() {
         let endpoint = endpoint("user", "auth", "login");
         let recipe = Recipe::parse("{secret}|{module}/{controller}").unwrap();
-        assert_eq!(recipe.md5(&endpoint, "x", b"k"), hex::encode(Md5::digest(b"k|user/auth")));
+        assert_eq!(recipe.md5(&endpoint, "x", b"k"), <[u8; 16]>::from(Md5::digest(b"k|user/auth")));
         assert_eq!(Recipe::parse("{module}{controller}{action}{date}{secret}").unwrap(), Recipe::default());
         assert!(Recipe::parse("{module}").unwrap_err().contains("{secret}"));
         assert!(Recipe::parse("{secret}{x}").unwrap_err().contains("{x}"));
@@ -251,11 +274,22 @@ mod tests {
         let (endpoint, recipe) = (endpoint("a", "b", "c"), Recipe::default());
         let dates = ["2026-11-20".to_owned()];
         let token = compute(Algorithm::HmacSha256, &recipe, &endpoint, "2026-11-20", b"k");
+        let proves = |given: &[u8], claim: &Claim<'_>, secrets: &[&[u8]]| {
+            Given::read(given).is_some_and(|given| given.is_made_by(claim, secrets))
+        };
         let claim = |algorithms| Claim { algorithms, recipe: &recipe, endpoint: &endpoint, dates: &dates };
         assert!(proves(token.to_uppercase().as_bytes(), &claim(&[Algorithm::HmacSha256]), &[b"other", b"k"]));
         assert!(!proves(token.as_bytes(), &claim(&[Algorithm::Md5]), &[b"k"]));
         assert!(!proves(token.as_bytes(), &claim(&[Algorithm::HmacSha256]), &[b"other"]));
-        assert!(!proves(b"", &claim(&[Algorithm::Md5]), &[b"k"]));
+        for bad in [
+            String::new(),
+            "g".repeat(64),
+            token.repeat(2),
+            token.chars().take(63).collect(),
+            token.chars().take(32).collect(),
+        ] {
+            assert!(!proves(bad.as_bytes(), &claim(&[Algorithm::Md5, Algorithm::HmacSha256]), &[b"k"]), "{bad}");
+        }
     }
 
     #[test]

@@ -88,9 +88,10 @@ impl Verifier {
         let locked = match proved {
             Ok(proved) if proved.permit.session.is_some() => None,
             Ok(proved) => proved.locked,
-            Err(refusal) if refusal.is_guess() => self.note_guess(case.address, store).await,
+            Err(refusal) if refusal.is_guess() => Box::pin(self.note_guess(case.address, store)).await,
             Err(refusal) if refusal.tells_of_client() && store.is_alarmed().await => {
-                let standings = store.standings(&[failed_tokens_of(case.address, store)], lockout).await;
+                let of_address = [failed_tokens_of(case.address, store)];
+                let standings = Box::pin(store.standings(&of_address, lockout)).await;
                 standings.first().and_then(|standing| standing.locked)
             }
             Err(_) => None,

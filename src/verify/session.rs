@@ -149,7 +149,7 @@ fn bound(settings: &SessionSettings, case: &Case<'_>, live: &Live, client: Optio
     if settings.bind_client && client.is_some() && record.client.as_ref() != client {
         return Err(Denial::WrongChannel("the session is bound to another client"));
     }
-    if settings.bind_ip && record.ip != case.ip {
+    if settings.bind_ip && record.ip != case.address.to_string() {
         return Err(Denial::WrongChannel("the session is bound to another address"));
     }
     if settings.bind_user_agent && record.user_agent != case.user_agent {

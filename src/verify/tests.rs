@@ -158,12 +158,11 @@ impl Trial {
         };
         let body = self.signed.and_then(|signed| signed.body);
         let request = signature::Request { method: "GET", path: "/", body, ..signature::Request::default() };
-        let (address, excess) = ([10, 0, 0, 1].into(), Excess::refused());
+        let (address, excess) = (self.ip.parse().unwrap(), Excess::refused());
         let case = Case {
             decided: &decided,
             claims: &claims,
             address,
-            ip: self.ip,
             user_agent: "app/1",
             request,
             excess: &excess,

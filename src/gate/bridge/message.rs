@@ -257,7 +257,7 @@ impl Gate {
             (true, Some(_)) => envelope.of_login(),
             (true, None) => envelope.of_failed_login(|| self.told(&Reason::LoginFailed.into(), note.asked())),
         };
-        self.recorder.record(&note.outcome(status, started.elapsed()));
+        self.record(note, status, started.elapsed());
         Answered { envelope, issued }
     }
 
@@ -295,12 +295,12 @@ impl Gate {
                 (status, Err(envelope))
             }
         };
-        self.recorder.record(&note.outcome(status, started.elapsed()));
+        self.record(note, status, started.elapsed());
         result
     }
 
     async fn resumed(&self, opened: &Opened, token: &Secret, resume: &Resume<'_>) -> Result<Permit, Refusal> {
-        let (bridge, ip) = (&opened.bridge, opened.origin.ip.to_string());
+        let bridge = &opened.bridge;
         let require = bridge.rule.require;
         let number = opened.label.number;
         let decided = Decided { rule: &bridge.rule, number, endpoint: bridge.endpoint.clone(), require };
@@ -310,7 +310,6 @@ impl Gate {
             decided: &decided,
             claims: &claims,
             address: opened.origin.ip,
-            ip: &ip,
             user_agent: &user_agent,
             request: signature::Request { method: "", path: "", query: "", sign_name: None, body: None },
             excess: &excess,
@@ -323,13 +322,13 @@ impl Gate {
     pub fn no_message(&self, opened: &Opened, refusal: Refusal) -> Envelope {
         let mut note = self.note_of(opened);
         let (status, envelope) = self.refuse_message(refusal, &mut note);
-        self.recorder.record(&note.outcome(status, std::time::Duration::ZERO));
+        self.record(note, status, std::time::Duration::ZERO);
         envelope
     }
 
     fn note_of(&self, opened: &Opened) -> Note {
         let mut note = Note::of(self.clock.now(), opened.origin.ip, Interim::default(), Switch::default());
-        note.saw(&opened.head, &opened.origin, &self.settings.reading.reserved);
+        note.saw(&opened.head, &opened.origin);
         note.rule = Some(opened.label.clone());
         note
     }

@@ -237,23 +237,40 @@ async fn a_draining_connection_ends_soon_when_idle_and_otherwise_after_its_reque
 #[tokio::test]
 async fn a_connection_is_idle_while_nothing_is_under_way_in_either_direction() {
     let mut connection = connect();
-    assert_eq!(connection.slot.pause(), None, "nobody has looked yet");
+    assert!(!connection.slot.is_idle(), "nobody has looked yet");
     assert!(timeout(Duration::ZERO, connection.told()).await.is_err());
-    assert_eq!(connection.slot.pause(), Some(Pause::Idle));
+    assert!(connection.slot.is_idle());
     connection.send(b"GET / HTTP/1.1\r\n").await;
     assert!(timeout(Duration::ZERO, connection.told()).await.is_err());
-    assert_eq!(connection.slot.pause(), None, "a head is on its way");
+    assert!(!connection.slot.is_idle(), "a head is on its way");
     connection.send(b"Host: h\r\n\r\n").await;
     assert_eq!(connection.told().await, TOLD_GET);
-    assert_eq!(connection.slot.pause(), None, "a request is under way");
+    assert!(!connection.slot.is_idle(), "a request is under way");
 
     connection.wire.write_all(&[0; 64]).await.unwrap();
     assert!(timeout(Duration::ZERO, connection.wire.write(b"x")).await.is_err());
     assert!(timeout(Duration::ZERO, connection.told()).await.is_err());
-    assert_eq!(connection.slot.pause(), None, "a reply is under way");
+    assert!(!connection.slot.is_idle(), "a reply is under way");
     connection.client.read_exact(&mut [0; 64]).await.unwrap();
     connection.wire.write_all(b"x").await.unwrap();
+    assert!(connection.slot.is_idle());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_rests_once_nothing_has_come_for_a_while() {
+    let mut connection = connect();
+    for _ in 0..2 {
+        assert!(timeout(REST / 2, connection.told()).await.is_err());
+        assert!(connection.slot.is_idle() && connection.slot.pause().is_none());
+        connection.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").await;
+        assert_eq!(connection.told().await, TOLD_GET);
+        assert!(connection.slot.take().is_some_and(|(head, _)| head.is_ok()));
+    }
+    assert!(timeout(REST * 2, connection.told()).await.is_err());
     assert_eq!(connection.slot.pause(), Some(Pause::Idle));
+    connection.send(b"G").await;
+    assert!(timeout(Duration::ZERO, connection.told()).await.is_err());
+    assert_eq!(connection.slot.pause(), None, "a head is on its way");
 }
 
 #[tokio::test(start_paused = true)]
