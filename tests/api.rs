@@ -1,6 +1,6 @@
 //! `/api/v1/openapi.json` tells what the admin API answers: every operation is asked, and what comes fits its description.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests may panic as tests do")]
 
 mod support;
 

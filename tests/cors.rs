@@ -1,7 +1,5 @@
 //! Pages of other origins: preflights, and what a browser needs to let its page read an answer.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
-
 mod support;
 
 use support::backend::{Answer, FakeBackend};

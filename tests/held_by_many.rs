@@ -1,6 +1,6 @@
 //! Answers that are held of a master that may be deposed, and of nodes whose slots may move: as good as fresh ones all the same.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::time::{Duration, Instant};
 

@@ -1,7 +1,5 @@
 //! HTTPS on the public listener: the same requests read as strictly, and certificates replaced while it serves.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
-
 mod support;
 
 use std::time::{Duration, Instant};

@@ -1,6 +1,6 @@
 //! Reaching a Redis: over TLS, as a user, through Sentinels, as a Cluster; and what `check --connect` says of what it reached.
 
-#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
+#![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
 
 mod support;
 

@@ -1,6 +1,6 @@
 //! A configuration that changes under a running gate: who notices, what is taken up, what is kept out, and what goes on meanwhile.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
 
 mod support;
 

@@ -1,6 +1,6 @@
 //! `docs/scaling.md` holds: the gate's user may do what the gate does and nothing else, and its configurations are accepted.
 
-#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
+#![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
 
 mod support;
 

@@ -1,6 +1,6 @@
 //! Traces: the context goes on to the application, and spans to a collector where the environment names one.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests may panic as tests do")]
 
 mod support;
 

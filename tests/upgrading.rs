@@ -1,6 +1,6 @@
 //! Gates are replaced one after the other behind one address, as an upgrade does it, and their clients notice nothing.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod support;
 

@@ -1,5 +1,7 @@
 //! `websocket: [{mode: tunnel}]`: decided like any request, then bytes both ways.
 
+#![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
+
 #[path = "websocket_tunnel/deciding.rs"]
 mod deciding;
 #[path = "websocket_tunnel/ending.rs"]

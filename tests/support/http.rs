@@ -183,6 +183,9 @@ pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + Sync + std::fmt::Debug
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send + Sync + std::fmt::Debug> Stream for T {}
 
+/// Whatever a connection runs over.
+pub type AnyStream = Box<dyn Stream>;
+
 /// One connection, for several requests or for bytes that are none.
 #[derive(Debug)]
 pub struct Connection {
@@ -211,7 +214,7 @@ impl Connection {
     }
 
     /// Both directions, for two tasks. What was read already is lost.
-    pub fn split(self) -> (ReadHalf<Box<dyn Stream>>, WriteHalf<Box<dyn Stream>>) {
+    pub fn split(self) -> (ReadHalf<AnyStream>, WriteHalf<AnyStream>) {
         tokio::io::split(self.stream)
     }
 
