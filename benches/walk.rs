@@ -154,6 +154,7 @@ fn session(clock: &Clock) -> SessionRecord {
         user_agent: "App/5.1 (iOS)".to_owned(),
         jar: vec![],
         holds_cookies: false,
+        channel: None,
     }
 }
 

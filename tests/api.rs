@@ -112,7 +112,7 @@ impl Api {
             Value::Array(_) => "array",
             Value::Object(_) => "object",
         };
-        if !types.contains(&own) && !(own == "integer" && types.contains(&"number")) {
+        if !(types.contains(&own) || own == "integer" && types.contains(&"number")) {
             return Some(format!("{value} is {own} and not {types:?}"));
         }
         if schema["enum"].as_array().is_some_and(|allowed| !allowed.contains(value)) {

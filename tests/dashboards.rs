@@ -1,6 +1,6 @@
 //! The dashboard and the alert rules in `deploy/` ask for nothing that a gate does not tell.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 
 mod support;
 

@@ -1,6 +1,6 @@
 //! Gates that hold answers of one Redis: what they are asked for less, and that nobody gets in by it.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod support;
 

@@ -1,6 +1,6 @@
 //! HTTP/2 on the public listener: read by the same rules as HTTP/1, bounded where it can be abused, ended in time.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 
 mod support;
 
