@@ -1,7 +1,7 @@
 //! `mode: bridge`: a WebSocket for an application that knows only HTTP. Its messages become requests, answers become messages.
 //!
-//! [`incoming`] reads a message, [`message`] makes a request of it and has it decided and forwarded as any other, [`envelope`] reads
-//! the answer, [`connection`] keeps it all going.
+//! `incoming` reads a message, `message` makes a request of it and has it decided and forwarded as any other, `envelope` reads
+//! the answer, `connection` keeps it all going.
 
 use std::sync::Arc;
 

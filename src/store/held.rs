@@ -1,9 +1,9 @@
 //! What is held of a shared store's answers: facts about clients and sessions, never verdicts, for as long as Redis has promised
 //! to tell of every change to them. One table for all workers of this process, in shards, bounded in bytes.
 //!
-//! Three things keep it true. A fact is held only if nobody told of a change between the question and now ([`Flight`]). It
-//! counts only while the connection that promised is known to live ([`Promise`]), so that a change goes unheard for less than a
-//! second even where the network swallows everything. And whoever writes in this process says so ([`Held::forget`]).
+//! Three things keep it true. A fact is held only if nobody told of a change between the question and now (`Flight`). It
+//! counts only while the connection that promised is known to live (`Promise`), so that a change goes unheard for less than a
+//! second even where the network swallows everything. And whoever writes in this process says so (`Held::forget`).
 
 use std::fmt;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};

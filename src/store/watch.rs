@@ -1,8 +1,8 @@
 //! Watching sessions for whoever holds a connection open on their strength: that one ended, or moved to another connection, is
 //! known within a second on every gate.
 //!
-//! What changes is told at once: in this process by a [`Bell`], between gates by the store where it can. Beside that every watched
-//! session is looked at every [`ROUND`], many in one question, because a notice can be lost and an operator's `DEL` sends none. A
+//! What changes is told at once: in this process by a `Bell`, between gates by the store where it can. Beside that every watched
+//! session is looked at every `ROUND`, many in one question, because a notice can be lost and an operator's `DEL` sends none. A
 //! store that does not answer ends nothing.
 
 use std::collections::hash_map::Entry;
