@@ -62,22 +62,17 @@ impl Counters {
 
     /// How things stand with somebody's tries.
     pub(super) fn standing(&self, key: Counter, lockout: &Lockout, now: Timestamp) -> Standing {
-        match lock(self.shard(key)).tries.entries.get(&key) {
-            Some(Tries::Locked(until)) if *until > now => Standing { locked: Some(until.since(now)), failures: 0 },
-            Some(Tries::Counted(failed, _)) => {
-                Standing { locked: None, failures: recent(failed, lockout, now).count() }
-            }
-            Some(Tries::Locked(_)) | None => Standing::default(),
-        }
+        lock(self.shard(key)).standing(key, lockout, now)
     }
 
     /// Counts a failed try, and locks where it was one too many. How much longer it is locked, where it was before.
     pub(super) fn fail(&self, key: Counter, lockout: &Lockout, now: Timestamp) -> Option<Duration> {
-        let standing = self.standing(key, lockout, now);
+        // Looked at and changed under one lock: a racing try would count beyond the last, and take its lock off again.
+        let mut shard = lock(self.shard(key));
+        let standing = shard.standing(key, lockout, now);
         if standing.locked.is_some() {
             return standing.locked;
         }
-        let mut shard = lock(self.shard(key));
         let mut failed = match shard.tries.entries.remove(&key) {
             Some(Tries::Counted(failed, _)) => recent(&failed, lockout, now).collect(),
             Some(Tries::Locked(_)) | None => Vec::new(),
@@ -99,6 +94,18 @@ impl Counters {
     #[expect(clippy::indexing_slicing, reason = "a remainder of the length is below it")]
     fn shard(&self, key: Counter) -> &Mutex<Shard> {
         &self.shards[usize::from(key.first_byte()) % SHARDS]
+    }
+}
+
+impl Shard {
+    fn standing(&self, key: Counter, lockout: &Lockout, now: Timestamp) -> Standing {
+        match self.tries.entries.get(&key) {
+            Some(Tries::Locked(until)) if *until > now => Standing { locked: Some(until.since(now)), failures: 0 },
+            Some(Tries::Counted(failed, _)) => {
+                Standing { locked: None, failures: recent(failed, lockout, now).count() }
+            }
+            Some(Tries::Locked(_)) | None => Standing::default(),
+        }
     }
 }
 
@@ -196,6 +203,21 @@ mod tests {
         assert_eq!(counters.standing(key(1), &LOCKOUT, second(601)).failures, 2);
         counters.clear(key(1));
         assert_eq!(counters.standing(key(1), &LOCKOUT, second(601)), Standing::default());
+    }
+
+    #[test]
+    fn racing_failures_never_count_beyond_the_last_nor_take_a_lock_off() {
+        let lockout = Lockout { tries: 2, ..LOCKOUT };
+        for round in 0..2_000 {
+            let counters = Counters::default();
+            let fail = || counters.fail(key(round), &lockout, second(0)).is_none();
+            let counted = std::thread::scope(|scope| {
+                let racing = [(); 4].map(|()| scope.spawn(|| usize::from(fail()) + usize::from(fail())));
+                racing.into_iter().map(|one| one.join().unwrap()).sum::<usize>()
+            });
+            assert_eq!(counted, 2, "in round {round}");
+            assert!(counters.standing(key(round), &lockout, second(0)).locked.is_some());
+        }
     }
 
     #[test]
