@@ -28,6 +28,7 @@ use crate::request::head::Methods;
 use crate::server::listener::{Accepted, Acceptor, Socket};
 use crate::server::room::Place;
 use crate::server::slot::{Pause, Slot};
+use crate::server::spelling::Spellings;
 use crate::server::tls::Keys;
 use crate::server::wire::Wire;
 use crate::shutdown::{Phase, Shutdown};
@@ -40,6 +41,7 @@ mod http2;
 mod listener;
 mod room;
 mod slot;
+mod spelling;
 mod synthetic;
 pub mod tls;
 mod wire;
@@ -102,7 +104,7 @@ pub async fn serve(listener: Listener, current: Arc<Current>, shutdown: Shutdown
     };
     let (alive, mut all_gone) = mpsc::channel::<Infallible>(1);
     let overloaded = Room::for_connections(OVERLOADED_AT_ONCE);
-    let worker = Arc::new(Worker { current, shutdown, overloaded, alive });
+    let worker = Arc::new(Worker { current, shutdown, overloaded, spellings: Spellings::default(), alive });
     worker.accept_until_draining(&acceptor).await;
     worker.accept_the_waiting(&acceptor).await;
     drop(acceptor);
@@ -116,6 +118,7 @@ struct Worker {
     current: Arc<Current>,
     shutdown: Shutdown,
     overloaded: Room,
+    spellings: Spellings,
     #[expect(dead_code, reason = "dropped with the last connection, which is how the listener's end learns of it")]
     alive: mpsc::Sender<Infallible>,
 }
@@ -298,17 +301,20 @@ impl Worker {
     fn answer(&self, slot: &Slot, request: Request<Incoming>, peer: Peer) -> Answer {
         let interim = slot.open_interim();
         let (head, serving) = slot.take().unwrap_or_else(|| (Err(Unreadable::Gone), self.current.take()));
-        let slot = slot.clone();
+        let (slot, spellings) = (slot.clone(), self.spellings.clone());
         let switch = slot.switch.clone();
         let answer =
             serving.answer(Arrived { head, body: request.into_body().into(), peer, interim, switch, sent: None });
         Box::pin(async move {
-            let answer = answer.await;
+            let mut answer = answer.await;
             let switches = answer.as_ref().is_ok_and(|answer| answer.status() == StatusCode::SWITCHING_PROTOCOLS);
             if switches && slot.switch.is_left() {
                 // hyper shall not write this one: it is sent away, and whoever goes on writes it.
                 slot.set_switched();
                 return pending().await;
+            }
+            if let Ok(answer) = &mut answer {
+                spellings.tell(answer.extensions_mut());
             }
             answer
         })

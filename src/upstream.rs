@@ -14,10 +14,12 @@ mod pool;
 mod reply_head;
 mod response_body;
 mod sending;
+mod spelled;
 mod switched;
 
 pub use interim::Interim;
 pub use response_body::ResponseBody;
+pub use spelled::Spelled;
 pub use switched::Switched;
 
 use connection::Look;

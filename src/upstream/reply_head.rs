@@ -10,6 +10,7 @@ use hyper::ext::ReasonPhrase;
 use crate::request::headers::{is_hop_by_hop, may_be_named_by_connection};
 use crate::upstream::Interim;
 use crate::upstream::framing::{Chunks, Framing};
+use crate::upstream::spelled::Spelled;
 
 /// Longest head, in bytes.
 pub(super) const LONGEST: usize = 64 * 1024;
@@ -122,6 +123,9 @@ impl Parsed<'_> {
         {
             response.extensions_mut().insert(reason);
         }
+        if let Some(spelled) = Spelled::of(|| self.passing(&connection).map(|(name, _)| name)) {
+            response.extensions_mut().insert(spelled);
+        }
         let says = |word: &[u8]| connection.iter().any(|said| said.eq_ignore_ascii_case(word));
         let keep_alive = !says(b"close") && (self.is_http_11 || says(b"keep-alive"));
         Ok(ReplyHead { response, framing: self.framing(is_head)?, keep_alive })
@@ -147,9 +151,11 @@ impl Parsed<'_> {
     fn interim_head(&self) -> Result<Vec<u8>, String> {
         let status = StatusCode::from_u16(self.code).map_err(|_| format!("its status {} is none", self.code))?;
         let mut head = format!("HTTP/1.1 {} {}\r\n", self.code, self.reason).into_bytes();
-        for (name, value) in &self.kept_headers(status, &self.connection())? {
-            if *name != CONTENT_LENGTH && *name != SET_COOKIE {
-                for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+        // Told of as the application spells them, but for what no reply may hold.
+        self.kept_headers(status, &self.connection())?;
+        for (name, value) in self.passing(&self.connection()) {
+            if !is(name, &CONTENT_LENGTH) && !is(name, &SET_COOKIE) {
+                for part in [name, b": ", value, b"\r\n"] {
                     head.extend_from_slice(part);
                 }
             }
@@ -186,7 +192,7 @@ impl Parsed<'_> {
     fn content_length(&self) -> Result<Option<u64>, String> {
         let mut values = self.all(&CONTENT_LENGTH);
         let Some(first) = values.next() else { return Ok(None) };
-        if values.any(|other| other != first) {
+        if values.next().is_some() {
             return Err("it has two Content-Lengths".to_owned());
         }
         let digits = std::str::from_utf8(first).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
@@ -203,24 +209,31 @@ impl Parsed<'_> {
         }
     }
 
+    /// What does not concern the connection alone.
+    fn passing(&self, connection: &[&[u8]]) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let named = |name: &[u8]| connection.iter().any(|word| word.eq_ignore_ascii_case(name));
+        let stays = move |name: &[u8]| is_hop_by_hop(name) || named(name) && may_be_named_by_connection(name);
+        let headers = self.headers.iter().map(|header| (header.name.as_bytes(), header.value));
+        headers.filter(move |(name, _)| !stays(name))
+    }
+
     fn kept_headers(&self, status: StatusCode, connection: &[&[u8]]) -> Result<HeaderMap, String> {
         let mut kept = HeaderMap::with_capacity(self.headers.len());
-        for header in self.headers {
-            let name = header.name.as_bytes();
-            let named = || connection.iter().any(|word| word.eq_ignore_ascii_case(name));
-            if is_hop_by_hop(name) || named() && may_be_named_by_connection(name) {
-                continue;
-            }
+        for (name, value) in self.passing(connection) {
             let name = HeaderName::from_bytes(name).map_err(|_| "a header's name cannot be read")?;
-            // One of several equal ones is enough, and a reply without content has none (RFC 9110, 8.6).
-            if name == CONTENT_LENGTH && (status == StatusCode::NO_CONTENT || kept.contains_key(&name)) {
+            // A reply without content has none (RFC 9110, 8.6).
+            if name == CONTENT_LENGTH && status == StatusCode::NO_CONTENT {
                 continue;
             }
-            let value = HeaderValue::from_maybe_shared(self.bytes.slice_ref(header.value));
+            let value = HeaderValue::from_maybe_shared(self.bytes.slice_ref(value));
             kept.append(name, value.map_err(|_| "a header's value cannot be read")?);
         }
         Ok(kept)
     }
+}
+
+fn is(name: &[u8], other: &HeaderName) -> bool {
+    name.eq_ignore_ascii_case(other.as_str().as_bytes())
 }
 
 #[cfg(test)]
@@ -236,7 +249,6 @@ mod tests {
     fn framing_follows_from_the_head() {
         let table = [
             ("HTTP/1.1 200 OK\r\nContent-Length: 5", Framing::Length(5), true),
-            ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\ncontent-length: 5", Framing::Length(5), true),
             ("HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked", Framing::Chunked(Chunks::Size), true),
             ("HTTP/1.1 200 OK", Framing::UntilClose, true),
             ("HTTP/1.1 200", Framing::UntilClose, true),
@@ -257,6 +269,7 @@ mod tests {
     fn heads_that_could_be_read_in_two_ways_are_refused() {
         let table = [
             "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6",
+            "HTTP/1.1 200 OK\r\nContent-Length: 5\r\ncontent-length: 5",
             "HTTP/1.1 200 OK\r\nContent-Length: 5, 5",
             "HTTP/1.1 200 OK\r\nContent-Length: +5",
             "HTTP/1.1 200 OK\r\nContent-Length: -5",
