@@ -16,7 +16,7 @@ use crate::admin;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::reload::{self, Asks};
-use crate::server::Listener;
+use crate::server::{self, Listener};
 use crate::shutdown::{self, Phase, Trigger};
 use crate::store::Store;
 use crate::telemetry::{AccessLog, Telemetry};
@@ -76,7 +76,8 @@ impl Manner {
 }
 
 /// Binds every port, opens the store, starts the threads. Nothing serves before everything stands.
-pub async fn start(settings: Settings, manner: Manner) -> anyhow::Result<Running> {
+pub async fn start(mut settings: Settings, manner: Manner) -> anyhow::Result<Running> {
+    bound_by_files(&mut settings);
     let listeners: Vec<Listener> = settings.server.listen.iter().map(Listener::bind).collect::<Result<_, _>>()?;
     let admin_listener = Listener::bind(&settings.admin.listen).context("the admin listener")?;
     let Manner { clock, log, workers } = manner;
@@ -133,6 +134,15 @@ impl Running {
         self.telemetry.flush(LAST_WORDS).await;
         self.trigger.announce(Phase::Stopped);
         ended(&self.threads, STOPPING).await;
+    }
+}
+
+/// Beyond what the process has file descriptors for, connections are told so, and none is missing where it is needed.
+fn bound_by_files(settings: &mut Settings) {
+    let (most, wanted) = (server::most_connections(), settings.server.connections.limit());
+    settings.server.connections = settings.server.connections.clone().under(most);
+    if most < wanted {
+        tracing::warn!(most, wanted, "there are not enough file descriptors (`ulimit -n`) for limits.connections");
     }
 }
 

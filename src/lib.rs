@@ -48,3 +48,7 @@ pub mod config;
 pub mod app;
 
 pub mod cli;
+
+/// Built for `fuzz/` and for tests only.
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;

@@ -36,7 +36,8 @@ use crate::websocket::takeover::{Client, Succession};
 
 mod current;
 mod deadlines;
-mod framing;
+mod files;
+pub(crate) mod framing;
 mod http2;
 mod listener;
 mod room;
@@ -47,6 +48,7 @@ pub mod tls;
 mod wire;
 
 pub use current::{Current, Serving};
+pub use files::most_connections;
 pub use listener::{Listen, Listener, SocketFile};
 pub use room::Room;
 
@@ -85,6 +87,8 @@ const SETTLE: Duration = Duration::from_millis(100);
 const OVERLOADED_WAIT: Duration = Duration::from_secs(1);
 /// How many of those are kept at once; further ones are closed without an answer.
 const OVERLOADED_AT_ONCE: usize = 256;
+/// …and what part of all connections there are file descriptors for.
+const OVERLOADED_PART: usize = 8;
 /// The answer to a connection beyond the limit, whatever it asks.
 const OVERLOADED: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
     Content-Type: application/json; charset=utf-8\r\n\
@@ -103,7 +107,9 @@ pub async fn serve(listener: Listener, current: Arc<Current>, shutdown: Shutdown
         Err(error) => return tracing::error!(%error, "cannot accept connections"),
     };
     let (alive, mut all_gone) = mpsc::channel::<Infallible>(1);
-    let overloaded = Room::for_connections(OVERLOADED_AT_ONCE);
+    // They take file descriptors as well.
+    let few = current.serving().settings.connections.ceiling() / OVERLOADED_PART;
+    let overloaded = Room::for_connections(OVERLOADED_AT_ONCE.min(few));
     let worker = Arc::new(Worker { current, shutdown, overloaded, spellings: Spellings::default(), alive });
     worker.accept_until_draining(&acceptor).await;
     worker.accept_the_waiting(&acceptor).await;
@@ -277,8 +283,8 @@ impl Worker {
                 Ok(End::Closed) => return,
                 Err(error) => {
                     tracing::debug!(%error, "a connection broke");
-                    // To HTTP/1.0 the end of the connection may be that of a body, and this one was none (RFC 9112, 8).
-                    if error.is_user() && slot.is_http10() {
+                    // The end of the connection may be taken for that of a body, and this one was none (RFC 9112, 8).
+                    if error.is_user() && slot.ends_by_closing() {
                         wire.into_io().reset();
                     }
                     return;
@@ -315,6 +321,9 @@ impl Worker {
             }
             if let Ok(answer) = &mut answer {
                 spellings.tell(answer.extensions_mut());
+                if http_body::Body::size_hint(answer.body()).exact().is_none() {
+                    slot.set_uncounted();
+                }
             }
             answer
         })

@@ -7,11 +7,11 @@ use crate::request::{Unreadable, body};
 
 mod connection;
 mod exchange;
-mod framing;
+pub(crate) mod framing;
 pub mod headers;
 mod interim;
 mod pool;
-mod reply_head;
+pub(crate) mod reply_head;
 mod response_body;
 mod sending;
 mod spelled;

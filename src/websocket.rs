@@ -10,5 +10,5 @@ pub mod socket;
 pub mod takeover;
 pub mod tunnel;
 
-mod frames;
+pub(crate) mod frames;
 mod pipe;

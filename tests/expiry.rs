@@ -194,3 +194,45 @@ async fn dates_are_written_as_the_client_writes_them() {
         assert!(format.is_empty() || !opens(&gate, "").await, "{format}");
     }
 }
+
+/// The first second of a year, where its date changes, in zones on both sides of Greenwich.
+#[tokio::test]
+async fn a_clock_that_steps_over_the_end_of_a_year_lets_nobody_in_late_and_throws_nobody_out() {
+    for (zone, newyear) in [
+        ("UTC", "2027-01-01T00:00:00Z"),
+        ("Asia/Shanghai", "2026-12-31T16:00:00Z"),
+        ("America/New_York", "2027-01-01T05:00:00Z"),
+    ] {
+        let backend = FakeBackend::answering(
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 30\r\n\r\n{\"code\":1,\"data\":{\"uid\":\"7\"}} ",
+        )
+        .await;
+        let gate =
+            Gate::with(&format!("{MVC}\ntime: {{zone: {zone}, skew: 5m}}\n")).upstream(&backend.url).start().await;
+        let newyear: jiff::Timestamp = newyear.parse().expect("a moment");
+        let newyear = u64::try_from(newyear.as_second()).expect("after 1970");
+        gate.move_to(newyear - 1);
+        let lilei = gate.client("ios", "s3cret").zone(zone).logged_in("lilei").await;
+        let old = mvc("news/list/index");
+        let token = |date: &str| support::caller::md5_token("news/list/index", date, "s3cret");
+        let with = |date: &str| gate.get(&format!("{old}&client_id=ios&api_token={}", token(date)));
+        // 301 seconds on, within the year and back again, an hour back: as a clock steps that is set right.
+        for (second, old_year, new_year) in [
+            (newyear + 299, true, true),
+            (newyear + 301, false, true),
+            (newyear - 1, true, true),
+            (newyear - 301, true, false),
+            (newyear - 3601, true, false),
+            (newyear + 1, true, true),
+        ] {
+            gate.move_to(second);
+            assert!(lives(&lilei).await, "{zone}: a session of a moment ago, at {second}");
+            for (date, passes) in [("2026-12-31", old_year), ("2027-01-01", new_year), ("2027-12-31", false)] {
+                assert_eq!(with(date).await.status == 200, passes, "{zone}: {date} at {second}");
+            }
+        }
+        // Forward by more than the session may idle it is over, and a clock that goes back does not bring it back for long.
+        gate.move_to(newyear + 3 * 3600);
+        assert!(!lives(&lilei).await, "{zone}");
+    }
+}

@@ -7,6 +7,7 @@ pub mod apps;
 pub mod backend;
 pub mod bytes;
 pub mod caller;
+pub mod fault_proxy;
 pub mod gate;
 pub mod http;
 pub mod http2;

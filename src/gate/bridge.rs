@@ -21,7 +21,7 @@ use crate::websocket::handshake;
 mod connection;
 pub mod envelope;
 mod form;
-mod incoming;
+pub(crate) mod incoming;
 pub mod message;
 
 use message::Opened;

@@ -10,7 +10,7 @@ const MAX_TRAILERS: usize = 8 * 1024;
 
 /// Where in a body we are.
 #[derive(Debug)]
-pub(super) enum Walk {
+pub(crate) enum Walk {
     /// So many bytes are left.
     Length(u64),
     /// Between the chunks.
@@ -19,18 +19,18 @@ pub(super) enum Walk {
 
 /// What became of some bytes.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Walked {
+pub(crate) struct Walked {
     /// So many of the first may be handed on.
-    pub(super) kept: usize,
+    pub(crate) kept: usize,
     /// So many belong to the body.
-    pub(super) used: usize,
+    pub(crate) used: usize,
     /// Whether the body ends there.
-    pub(super) ended: bool,
+    pub(crate) ended: bool,
 }
 
 impl Walk {
     /// The way through a body; `None` where there is none.
-    pub(super) fn through(framing: Framing) -> Option<Self> {
+    pub(crate) fn through(framing: Framing) -> Option<Self> {
         match framing {
             Framing::Empty | Framing::Length(0) => None,
             Framing::Length(length) => Some(Self::Length(length)),
@@ -39,7 +39,7 @@ impl Walk {
     }
 
     /// Takes the next bytes. Of a chunked body everything is kept but the trailers and the empty line at the end.
-    pub(super) fn take(&mut self, bytes: &[u8]) -> Result<Walked, Unreadable> {
+    pub(crate) fn take(&mut self, bytes: &[u8]) -> Result<Walked, Unreadable> {
         match self {
             Self::Length(left) => {
                 let used = usize::try_from(*left).map_or(bytes.len(), |left| left.min(bytes.len()));
@@ -53,7 +53,7 @@ impl Walk {
 
 /// `chunked` (RFC 9112, 7.1): sizes of at most 16 hex digits, CRLF and nothing else at line ends.
 #[derive(Debug, Default)]
-pub(super) struct Chunks {
+pub(crate) struct Chunks {
     state: State,
     extensions: usize,
     trailers: usize,

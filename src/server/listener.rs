@@ -17,6 +17,11 @@ use crate::request::address::Peer;
 /// Connections the kernel holds until we accept them.
 pub(super) const BACKLOG: i32 = 4096;
 
+/// Bytes of a reply that the kernel takes before they can be sent. Of itself it takes megabytes, for each client that does not read, and
+/// `timeouts.write` would never see that.
+#[cfg(target_os = "linux")]
+const MOST_UNSENT: u32 = 128 * 1024;
+
 /// Where to listen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Listen {
@@ -107,9 +112,21 @@ fn bind_address(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
+    bound_unsent(&socket)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
+}
+
+/// For every connection that it accepts.
+#[cfg(target_os = "linux")]
+fn bound_unsent(socket: &socket2::Socket) -> io::Result<()> {
+    socket.set_tcp_notsent_lowat(MOST_UNSENT)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn bound_unsent(_: &socket2::Socket) -> io::Result<()> {
+    Ok(())
 }
 
 fn bind_unix(path: &Path) -> io::Result<Listener> {

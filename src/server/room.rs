@@ -9,6 +9,8 @@ use crate::measure::Counter;
 #[derive(Clone, Debug)]
 pub struct Room {
     limit: usize,
+    /// What no configuration can raise it above.
+    ceiling: usize,
     taken: Arc<AtomicUsize>,
     refused: Arc<Counter>,
 }
@@ -16,13 +18,19 @@ pub struct Room {
 impl Room {
     /// For that many connections.
     pub fn for_connections(limit: usize) -> Self {
-        Self { limit, taken: Arc::default(), refused: Arc::default() }
+        Self { limit, ceiling: usize::MAX, taken: Arc::default(), refused: Arc::default() }
     }
 
     /// The same room, with all who are in it, under the limit of another.
     #[must_use]
     pub fn with_limit_of(&self, other: &Self) -> Self {
-        Self { limit: other.limit, ..self.clone() }
+        Self { limit: other.limit.min(self.ceiling), ..self.clone() }
+    }
+
+    /// The same room, which never has more places than that.
+    #[must_use]
+    pub fn under(self, ceiling: usize) -> Self {
+        Self { limit: self.limit.min(ceiling), ceiling, ..self }
     }
 
     /// How many are open.
@@ -33,6 +41,11 @@ impl Room {
     /// How many there may be.
     pub const fn limit(&self) -> usize {
         self.limit
+    }
+
+    /// What no configuration can raise that above.
+    pub(super) const fn ceiling(&self) -> usize {
+        self.ceiling
     }
 
     /// How many found no place so far.
@@ -65,6 +78,13 @@ impl Drop for Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_limit_goes_above_the_ceiling() {
+        let room = Room::for_connections(10).under(5);
+        let limits = [3, 5, 100].map(|limit| room.with_limit_of(&Room::for_connections(limit)).limit());
+        assert_eq!((room.limit(), limits), (5, [3, 5, 5]));
+    }
 
     #[test]
     fn a_place_is_free_again_when_its_holder_is_gone() {

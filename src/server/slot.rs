@@ -40,6 +40,8 @@ struct Left {
     writing: bool,
     draining: bool,
     http10: bool,
+    /// Nobody knows yet how long the body of the answer is.
+    uncounted: bool,
     switched: bool,
 }
 
@@ -58,6 +60,7 @@ impl Slot {
         left.waiting = false;
         left.nothing_came = false;
         left.rested = false;
+        left.uncounted = false;
         left.http10 = head.as_ref().is_ok_and(|head| head.version() == Version::Http10);
         left.head.replace((head, serving)).is_none()
     }
@@ -125,6 +128,17 @@ impl Slot {
     /// Whether the request under way, or else the last one, is of HTTP/1.0.
     pub(super) fn is_http10(&self) -> bool {
         self.lock().http10
+    }
+
+    /// The answer to the request under way has a body of a length that is not told.
+    pub(super) fn set_uncounted(&self) {
+        self.lock().uncounted = true;
+    }
+
+    /// Whether the client knows the end of that body by the end of the connection alone.
+    pub(super) fn ends_by_closing(&self) -> bool {
+        let left = self.lock();
+        left.http10 && left.uncounted
     }
 
     /// Whether the end was asked for.

@@ -195,7 +195,7 @@ impl SessionRecord {
     }
 
     /// As JSON.
-    pub(super) fn to_json(&self) -> serde_json::Result<Vec<u8>> {
+    pub(crate) fn to_json(&self) -> serde_json::Result<Vec<u8>> {
         serde_json::to_vec(&StoredSession {
             v: if self.channel.is_some() { BOUND } else { VERSION },
             id: self.id.as_str().into(),
@@ -212,7 +212,7 @@ impl SessionRecord {
     }
 
     /// From JSON; `None` for what this version does not understand.
-    pub(super) fn from_json(json: &[u8]) -> Option<Self> {
+    pub(crate) fn from_json(json: &[u8]) -> Option<Self> {
         let stored: StoredSession = serde_json::from_slice(json).ok()?;
         (stored.v == if stored.channel.is_some() { BOUND } else { VERSION }).then_some(())?;
         Some(Self {
@@ -241,7 +241,7 @@ impl ClientRecord {
     }
 
     /// As JSON.
-    pub(super) fn to_json(&self) -> serde_json::Result<Vec<u8>> {
+    pub(crate) fn to_json(&self) -> serde_json::Result<Vec<u8>> {
         serde_json::to_vec(&StoredClient {
             v: VERSION,
             id: self.id.as_str().into(),
@@ -256,7 +256,7 @@ impl ClientRecord {
     }
 
     /// From JSON; `None` for what this version does not understand.
-    pub(super) fn from_json(json: &[u8]) -> Option<Self> {
+    pub(crate) fn from_json(json: &[u8]) -> Option<Self> {
         let stored: StoredClient = serde_json::from_slice(json).ok()?;
         (stored.v == VERSION).then_some(())?;
         Some(Self {

@@ -9,7 +9,7 @@ const MOST_TRAILERS: usize = 16 * 1024;
 
 /// How much of a body is still to come.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Framing {
+pub(crate) enum Framing {
     /// So many bytes.
     Length(u64),
     /// Chunks.
@@ -22,7 +22,7 @@ pub(super) enum Framing {
 
 /// What the bytes that were read hold.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(crate) enum Step {
     /// These bytes of the body.
     Data(Bytes),
     /// Nothing before more is read.
@@ -33,7 +33,7 @@ pub(super) enum Step {
 
 /// Where in a chunked body the reading stands.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Chunks {
+pub(crate) enum Chunks {
     /// Before a chunk's size.
     Size,
     /// Within a chunk, so many bytes before its end.
@@ -48,7 +48,7 @@ pub(super) enum Chunks {
 
 impl Framing {
     /// Takes what is next out of `input`.
-    pub(super) fn next(&mut self, input: &mut BytesMut) -> Result<Step, &'static str> {
+    pub(crate) fn next(&mut self, input: &mut BytesMut) -> Result<Step, &'static str> {
         match self {
             Self::Length(0) | Self::Switched => Ok(Step::End),
             Self::Length(left) => Ok(take(left, input)),

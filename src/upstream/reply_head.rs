@@ -19,16 +19,16 @@ const MOST_HEADERS: usize = 256;
 
 /// A head, and what follows from it.
 #[derive(Debug)]
-pub(super) struct ReplyHead {
-    pub(super) response: Response<()>,
-    pub(super) framing: Framing,
+pub(crate) struct ReplyHead {
+    pub(crate) response: Response<()>,
+    pub(crate) framing: Framing,
     /// Whether the connection may carry another request, once the body is over.
     pub(super) keep_alive: bool,
 }
 
 /// What a reply is to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Asked {
+pub(crate) enum Asked {
     /// A request as most are.
     Usual,
     /// HEAD: it has no body.
@@ -49,7 +49,7 @@ struct Parsed<'a> {
 
 /// Takes the final head out of `input`; `None` while more of it is to come. Interim ones (1xx) that came before are passed on; that
 /// there was any, `heard` tells.
-pub(super) fn take(
+pub(crate) fn take(
     input: &mut BytesMut,
     asked: Asked,
     heard: &mut bool,
@@ -366,7 +366,7 @@ mod tests {
             if let Some(head) = taken {
                 assert_eq!(head.response.status(), StatusCode::CREATED);
                 assert_eq!(at + 1, all.len() - "body".len());
-                assert_eq!(interim.take(), b"HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n");
+                assert_eq!(interim.take(), b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n");
                 return;
             }
         }

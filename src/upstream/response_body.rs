@@ -22,6 +22,8 @@ pub struct ResponseBody {
     ready: Option<Bytes>,
     /// Where the rest comes from.
     flow: Option<Box<Flow>>,
+    /// How it broke off, to be told next.
+    broken: Option<Fault>,
 }
 
 /// What a body flows from, while its end has not come.
@@ -40,15 +42,15 @@ impl ResponseBody {
     pub(super) fn begin(mut flow: Flow) -> Self {
         if flow.framing.is_over(&mut flow.connection.input) {
             flow.end();
-            return Self { ready: None, flow: None };
+            return Self { ready: None, flow: None, broken: None };
         }
         if flow.framing.length().is_some_and(|length| length <= flow.connection.input.len() as u64)
             && let Ok(Step::Data(bytes)) = flow.framing.next(&mut flow.connection.input)
         {
             flow.end();
-            return Self { ready: Some(bytes), flow: None };
+            return Self { ready: Some(bytes), flow: None, broken: None };
         }
-        Self { ready: None, flow: Some(Box::new(flow)) }
+        Self { ready: None, flow: Some(Box::new(flow)), broken: None }
     }
 
     /// The connection, where the application has switched protocols on it.
@@ -90,24 +92,29 @@ impl http_body::Body for ResponseBody {
         if let Some(bytes) = this.ready.take() {
             return Poll::Ready(Some(Ok(Frame::data(bytes))));
         }
+        if let Some(fault) = this.broken.take() {
+            return Poll::Ready(Some(Err(fault)));
+        }
         let Some(flow) = &mut this.flow else { return Poll::Ready(None) };
-        let next = ready!(flow.poll_next(context));
-        let over = match &next {
-            Some(Ok(_)) => flow.framing.is_over(&mut flow.connection.input),
-            None => true,
-            Some(Err(_)) => {
-                this.flow = None;
-                false
+        let next = match ready!(flow.poll_next(context)) {
+            Some(Err(fault)) => {
+                // Told at the next look: an error makes hyper drop what it has not written yet, the head and the bytes before it.
+                (this.flow, this.broken) = (None, Some(fault));
+                context.waker().wake_by_ref();
+                return Poll::Pending;
             }
+            Some(Ok(bytes)) => Some(bytes),
+            None => None,
         };
+        let over = next.is_none() || flow.framing.is_over(&mut flow.connection.input);
         if let Some(flow) = this.flow.take_if(|_| over) {
             flow.end();
         }
-        Poll::Ready(next.map(|next| next.map(Frame::data)))
+        Poll::Ready(next.map(|bytes| Ok(Frame::data(bytes))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.ready.is_none() && self.flow.is_none()
+        self.ready.is_none() && self.flow.is_none() && self.broken.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -115,6 +122,7 @@ impl http_body::Body for ResponseBody {
             (Some(bytes), None) => Some(bytes.len() as u64),
             (Some(bytes), Some(flow)) => flow.framing.length().map(|rest| rest + bytes.len() as u64),
             (None, Some(flow)) => flow.framing.length(),
+            (None, None) if self.broken.is_some() => None,
             (None, None) => Some(0),
         };
         length.map_or_else(SizeHint::default, SizeHint::with_exact)

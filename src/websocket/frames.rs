@@ -7,7 +7,7 @@ const LONGEST_HEAD: usize = 14;
 
 /// Where in a stream of frames we are.
 #[derive(Debug, Default)]
-pub(super) struct Walk {
+pub(crate) struct Walk {
     /// The head of a frame, as far as it has come.
     head: [u8; LONGEST_HEAD],
     come: u8,
@@ -17,12 +17,12 @@ pub(super) struct Walk {
 
 impl Walk {
     /// Whether a frame is under way.
-    pub(super) fn is_within(&self) -> bool {
+    pub(crate) fn is_within(&self) -> bool {
         self.come > 0 || self.left > 0
     }
 
     /// Takes bytes up to the end of a frame, or all; says how many, and whether a frame of a message began among them.
-    pub(super) fn step(&mut self, bytes: &[u8]) -> Step {
+    pub(crate) fn step(&mut self, bytes: &[u8]) -> Step {
         let mut used = 0;
         let mut began = false;
         while self.left == 0 {
@@ -65,9 +65,9 @@ fn number(bytes: &[u8]) -> u64 {
 
 /// What became of some bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Step {
-    pub(super) used: usize,
-    pub(super) began: bool,
+pub(crate) struct Step {
+    pub(crate) used: usize,
+    pub(crate) began: bool,
 }
 
 /// A close frame, as a client sends it where there is a mask (RFC 6455, 5.3 and 5.5.1).

@@ -172,3 +172,22 @@ async fn a_client_of_http_1_0_is_told_of_a_broken_body_by_a_reset() {
     let error = tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut seen).await.expect_err("a reset");
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
 }
+
+#[tokio::test]
+async fn what_came_before_a_body_broke_off_reaches_every_client() {
+    for (said, seen) in [
+        ("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf of it", "half of it"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n", ""),
+    ] {
+        for version in ["1.0", "1.1"] {
+            // It closes at once, so the end is there with the bytes before it.
+            let backend = Backend::answering_once(said).await;
+            let gate = Gate::with(OPEN).upstream(&backend.url()).start().await;
+            let mut connection = gate.connect().await;
+            connection.send(format!("GET /a HTTP/{version}\r\nHost: h\r\n\r\n").as_bytes()).await;
+            let (status, _) = connection.head().await.expect("a head");
+            let rest = connection.rest().await;
+            assert_eq!((status, rest.escape_ascii().to_string().as_str()), (200, seen), "HTTP/{version}");
+        }
+    }
+}

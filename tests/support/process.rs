@@ -48,12 +48,15 @@ impl Process {
 
     /// Runs `serve` with the `ticketgate.yaml` that stands there until it listens.
     pub async fn serve_in(directory: TempDir) -> Self {
-        let mut process = Self::spawn(directory);
-        let listening = process.line_with("ticketgate listening on ").await;
+        Self::spawn(directory).listening().await
+    }
+
+    async fn listening(mut self) -> Self {
+        let listening = self.line_with("ticketgate listening on ").await;
         let (address, admin) = listening.split_once(", admin on ").expect("both addresses");
-        address.trim_start_matches("ticketgate listening on ").clone_into(&mut process.address);
-        admin.clone_into(&mut process.admin);
-        process
+        address.trim_start_matches("ticketgate listening on ").clone_into(&mut self.address);
+        admin.clone_into(&mut self.admin);
+        self
     }
 
     /// Runs `serve` with a configuration that it cannot serve with.
@@ -63,9 +66,21 @@ impl Process {
         Self::spawn(directory).ended().await
     }
 
+    /// [`Self::serve`] with so many file descriptors.
+    pub async fn serve_with_files(yaml: &str, files: u64) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        std::fs::write(directory.path().join("ticketgate.yaml"), yaml).expect("a configuration");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("ulimit -n {files} && exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_ticketgate")]);
+        Self::spawn_by(shell, directory).listening().await
+    }
+
     fn spawn(directory: TempDir) -> Self {
+        Self::spawn_by(Command::new(env!("CARGO_BIN_EXE_ticketgate")), directory)
+    }
+
+    fn spawn_by(mut command: Command, directory: TempDir) -> Self {
         let path = directory.path().join("ticketgate.yaml");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ticketgate"));
         command.args(["serve", "-c"]).arg(path).env_clear().kill_on_drop(true);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program");

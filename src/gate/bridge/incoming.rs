@@ -12,19 +12,19 @@ const LONGEST: usize = 256;
 
 /// A message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Incoming {
-    pub(super) kind: String,
+pub(crate) struct Incoming {
+    pub(crate) kind: String,
     pub(super) token: Option<String>,
     pub(super) wstoken: Option<String>,
     /// What else it holds, as a form.
-    pub(super) form: String,
+    pub(crate) form: String,
     /// A text or a number as written, to be echoed.
     id: Option<String>,
 }
 
 impl Incoming {
     /// Of a text; `None` for what is no message: no JSON object, no type, or a name of the message's own twice or not as text.
-    pub(super) fn read(text: &str, names: &Fields) -> Option<Self> {
+    pub(crate) fn read(text: &str, names: &Fields) -> Option<Self> {
         let object = Object::read(text)?;
         let own = |name: &str| {
             let mut all = object.members().filter(|(key, _)| *key == name);
