@@ -202,7 +202,7 @@ impl Gate {
     pub async fn answer(self: &Arc<Self>, arrived: Arrived) -> Response<Body> {
         let mut note = Note::new(self.clock.now(), &arrived);
         let started = Instant::now();
-        let mut response = match caught(self.walk(arrived, &mut note)).await {
+        let mut response = match caught(Box::pin(self.walk(arrived, &mut note))).await {
             Ok(response) => response,
             Err(refusal) => self.refuse(refusal, &mut note),
         };
