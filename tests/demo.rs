@@ -120,7 +120,7 @@ async fn in_a_browser_its_page_logs_in_calls_and_resumes_and_a_stolen_token_open
 
     browser.click("#steal").await;
     browser.wait_for("#log", r#"{"type":"getuserinfo","id":4,"code":0,"msg":"Illegal Sources","token":"#).await;
-    browser.wait_for("#log", "the second connection is closed: 1000").await;
+    browser.wait_for("#log", "the second connection is closed: 1005").await;
     let over_http = "return fetch('/index.php?mod=user&ctl=info&act=show&user_id=7&user_token=' + session.token)
         .then(async (reply) => [reply.status, reply.headers.get('x-ticketgate-reason'), (await reply.json()).msg])";
     assert_eq!(browser.run(over_http).await, json!([403, "wrong_channel", "Illegal Sources"]));
