@@ -220,7 +220,7 @@ impl Settings {
         }
         if let Some(require) = kind.require {
             if std::ptr::eq(decided.rule, &raw const self.policy.default) {
-                decided = Decided { rule: &kind.rule, require, ..decided };
+                decided = Decided { rule: &kind.rule, number: sent.opened.label.number, require, ..decided };
             } else {
                 decided.require = decided.require.and(require);
             }
