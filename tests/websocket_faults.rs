@@ -280,6 +280,33 @@ async fn a_gate_that_drains_answers_what_is_under_way_and_closes_with_1001() {
 }
 
 #[tokio::test]
+async fn messages_of_an_open_connection_go_by_a_configuration_that_is_taken_up() {
+    let backend = FakeBackend::start().await;
+    let text = yaml("", "");
+    let setup = |text: &str| Gate::with(text).upstream(&backend.url);
+    let mut gate = setup(&text).start().await;
+    let mut ws = connect(&gate).await;
+    assert_eq!(ws.ask(json!({"type": "news"})).await["msg"], "ok");
+    let denied = "access denied";
+    for (before, after, kind, msg) in [
+        ("{endpoint: news, require: client}", "{endpoint: news, require: deny}", "news", denied),
+        ("      news: {", "      latest: {", "latest", "ok"),
+        ("secret: s3cret", "secret: an0ther", "news", "client refused"),
+        ("id: ios,", "id: ipados,", "news", "client refused"),
+    ] {
+        let changed = text.replace(before, after);
+        assert_ne!(changed, text, "{before}");
+        gate.take_up(&setup(&changed)).unwrap();
+        assert_eq!(ws.ask(json!({"type": kind})).await["msg"], msg, "{after}");
+        gate.take_up(&setup(&text)).unwrap();
+        assert_eq!(ws.ask(json!({"type": "news"})).await["msg"], "ok", "{before}");
+    }
+    gate.take_up(&setup(&text.replace("path: /ws", "path: /elsewhere"))).unwrap();
+    ws.say(&json!({"type": "news"}).to_string()).await;
+    assert_eq!(ws.closed().await, Some(1001));
+}
+
+#[tokio::test]
 async fn a_session_goes_on_at_a_connection_of_its_own_client_alone() {
     let php = Php::application("mvc");
     let gate = Gate::with(&yaml("", "")).upstream(&php.url).start().await;
