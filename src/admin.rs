@@ -34,7 +34,6 @@ use crate::websocket::open::Open;
 
 mod answer;
 mod clients;
-mod duration;
 mod events;
 mod health;
 mod metrics;

@@ -250,7 +250,7 @@ fn bad_requests_are_told_what_is_wrong() {
         ("POST", clients, r#"{"algorithms": []}"#, "algorithms: is empty"),
         ("POST", clients, r#"{"endpoints": []}"#, "endpoints: is empty"),
         ("PATCH", "/api/v1/clients/web", r#"{"secret": "x"}"#, "unknown field `secret`"),
-        ("POST", "/api/v1/clients/web/rotate", r#"{"keep_old": "soon"}"#, "keep_old: `soon`"),
+        ("POST", "/api/v1/clients/web/rotate", r#"{"keep_old": "soon"}"#, "keep_old: must be a duration"),
         ("GET", "/api/v1/clients/%ff", "", "percent-encoded"),
         ("GET", "/api/v1/users//sessions", "", "the user id is empty"),
         ("POST", "/api/v1/users/7/sessions", r#"{"client": "ios"}"#, "unknown field `client`"),
