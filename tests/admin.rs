@@ -93,7 +93,7 @@ fn without_a_token_there_is_no_api_and_a_hint() {
 #[test]
 fn unknown_paths_and_methods_are_told_apart() {
     let admin = Admin::start();
-    for path in ["/", "/api/v1/", "/api/v1/clients/a/b", "/api/v1/users/7", "/api/v1/clients/ios/rotate/x"] {
+    for path in ["/page", "/page/", "/page/main.rs", "/api/v1/", "/api/v1/clients/a/b", "/api/v1/users/7", "/api/v1/clients/ios/rotate/x"] {
         assert_eq!(admin.ask("GET", path, "").status, 404, "{path}");
     }
     for (method, path, allowed) in [

@@ -126,6 +126,12 @@ impl Problem {
         Self { faults: faults.to_owned(), ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, what) }
     }
 
+    /// 429, for a token that was not looked at.
+    pub(super) fn too_many_tries() -> Self {
+        let what = "too many wrong tokens are being tried; wait a moment, and see who tries them";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, what).with(RETRY_AFTER, "1")
+    }
+
     /// 503: undecided, worth another try.
     pub(super) fn unavailable(what: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, what).with(RETRY_AFTER, "1")
