@@ -301,9 +301,9 @@ async fn rates_refusals_and_health_are_followed_while_somebody_looks() {
     // A new one comes by itself, and a reason leaves only its own.
     page.gate.get("/a?user_id=1&user_id=2").await.assert_refused(400, "ambiguous");
     browser.wait_for("#refusals tbody", "ambiguous").await;
-    page.press("#refusals .reasons", "ambiguous 1").await;
+    browser.click("[data-focus='reason ambiguous']").await;
     browser.wait_until("document.querySelectorAll('#refusals tbody tr').length === 1").await;
-    page.press("#refusals .reasons", "ambiguous 1").await;
+    browser.click("[data-focus='reason ambiguous']").await;
     browser.fill("#refusals-search", "mod=news").await;
     browser.wait_until("document.querySelectorAll('#refusals tbody tr').length === 3").await;
 
