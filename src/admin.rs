@@ -142,9 +142,9 @@ impl Admin {
                 Ok(self.readiness.answer(parts).await)
             }
             "/metrics" => only_get(&head.method).map(|()| metrics::page(parts, &self.tries)),
-            path if page::holds(path) && !parts.tokens.is_empty() => {
+            path if page::holds(path) => {
                 only_get(&head.method)?;
-                page::file(path)
+                if parts.tokens.is_empty() { Err(Problem::off()) } else { page::file(path) }
             }
             path => {
                 let rest = path.strip_prefix("/api/v1/").ok_or_else(Problem::no_such_path)?;
@@ -158,7 +158,7 @@ impl Admin {
     async fn authorise(&self, parts: &Parts, headers: &HeaderMap) -> Result<(), Problem> {
         let tokens = &parts.tokens;
         if tokens.is_empty() {
-            return Err(Problem::not_found("the API is off: set `admin.token` in the configuration to use it"));
+            return Err(Problem::off());
         }
         let given = headers.get(AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
         let Some(given) = given else { return Err(Problem::unauthorised()) };

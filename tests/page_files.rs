@@ -1,6 +1,6 @@
 //! The page of the admin listener as it is served: whole, from here alone, under a strict policy, and only with a token configured.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests may panic as tests do")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 
 mod support;
 
@@ -80,7 +80,9 @@ fn words(script: &str) -> BTreeMap<&str, &str> {
 async fn without_a_token_there_is_no_page() {
     let gate = Gate::with(CONFIG).start().await;
     for path in ["/", "/page/main.js"] {
-        assert_eq!(gate.admin("GET", path).await.status, 404, "{path}");
+        let reply = gate.admin("GET", path).await;
+        assert_eq!(reply.status, 404, "{path}");
+        assert!(reply.text().contains("set `admin.token`"), "{}", reply.text());
     }
 }
 

@@ -96,8 +96,13 @@ impl Problem {
     /// 404, for a path that means nothing.
     pub(super) fn no_such_path() -> Self {
         Self::not_found(
-            "there is nothing here; try /healthz, /readyz, /metrics, /api/v1/clients, /api/v1/users/{id}/sessions, /api/v1/reload",
+            "there is nothing here; try /, /healthz, /readyz, /metrics, /api/v1/clients, /api/v1/users/{id}/sessions, /api/v1/reload",
         )
+    }
+
+    /// 404, where nothing but health and metrics is there.
+    pub(super) fn off() -> Self {
+        Self::not_found("the API and its page are off: set `admin.token` in the configuration to use them")
     }
 
     /// 405

@@ -6,9 +6,9 @@ import { fine, say } from "./words.js";
 
 const [WIDTH, HEIGHT] = [600, 120];
 
-// `text` says for who cannot see it what it shows.
+// Values with their times; `text` says for who cannot see it what they show.
 export function chart(passed, stopped, text) {
-  const top = round(Math.max(1, ...passed, ...stopped));
+  const top = round(Math.max(1, ...[...passed, ...stopped].map(([, value]) => value)));
   const picture = draw("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": text },
     [0.25, 0.5, 0.75].map((at) => draw("line", { class: "grid", x1: 0, x2: WIDTH, y1: at * HEIGHT, y2: at * HEIGHT })),
     area("passed", passed, top), line("passed", passed, top), area("stopped", stopped, top), line("stopped", stopped, top));
@@ -25,9 +25,10 @@ function round(value) {
 }
 
 function points(values, top) {
-  const step = WIDTH / (KEPT - 1);
-  const from = WIDTH - (values.length - 1) * step;
-  return values.map((value, at) => `${(from + at * step).toFixed(1)},${(HEIGHT - 1 - (value / top) * (HEIGHT - 4)).toFixed(1)}`);
+  const now = values.at(-1)?.[0];
+  const across = (at) => Math.max(0, WIDTH * (1 - (now - at) / KEPT));
+  const down = (value) => HEIGHT - 1 - (value / top) * (HEIGHT - 4);
+  return values.map(([at, value]) => `${across(at).toFixed(1)},${down(value).toFixed(1)}`);
 }
 
 function line(kind, values, top) {

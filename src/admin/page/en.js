@@ -146,7 +146,7 @@ export const en = {
   "sessions.what": "Where a user is logged in. A session that is ended is refused within a second, on every gate.",
   "sessions.user": "User id",
   "sessions.show": "Show sessions",
-  "sessions.found": "{0} sessions of user {1}.",
+  "sessions.found": "Sessions of user {1}: {0}.",
   "sessions.none": "User {0} is not logged in anywhere.",
   "sessions.of": "Sessions of user {0}: {1}",
   "sessions.no_agent": "not told",
@@ -157,7 +157,7 @@ export const en = {
   "sessions.end_what": "User {0}, at {1}, has to log in again on that device.",
   "sessions.end_all": "End all",
   "sessions.end_all_title": "End all sessions of user {0}?",
-  "sessions.end_all_what": "{0} devices have to log in again.",
+  "sessions.end_all_what": "This ends {0} of them. Each device has to log in again.",
   "sessions.ended": "Sessions ended: {0}.",
 
   "config.what": "What is in force, defaults included, without its secrets.",

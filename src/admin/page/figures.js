@@ -4,8 +4,8 @@ const SAMPLE = /^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)$/;
 const LABEL = /([a-zA-Z_]\w*)="((?:\\.|[^"\\])*)"/g;
 const REQUESTS = "ticketgate_requests_total";
 
-// How much is kept: five minutes of one look every two seconds.
-export const KEPT = 150;
+// How long looks are kept, in milliseconds.
+export const KEPT = 5 * 60 * 1000;
 
 export function parse(text) {
   const samples = [];
@@ -62,7 +62,8 @@ export class History {
     // A gate that was started anew counts from nothing.
     if (this.last && (look.started !== this.last.started || look.at <= this.last.at)) this.looks = [];
     this.looks.push(look);
-    if (this.looks.length > KEPT + 1) this.looks.shift();
+    // Nobody looks while the page is hidden, so the last two may lie further apart.
+    while (this.looks.length > 2 && look.at - this.looks[0].at > KEPT) this.looks.shift();
   }
 
   get last() {
@@ -77,9 +78,9 @@ export class History {
     return rate(from, last);
   }
 
-  // The same between each two looks.
+  // The same between each two looks, with the time of the later one.
   steps() {
-    return this.looks.slice(1).map((look, at) => rate(this.looks[at], look));
+    return this.looks.slice(1).map((look, before) => ({ at: look.at, ...rate(this.looks[before], look) }));
   }
 
   // What was refused in the time kept: the most frequent first.

@@ -116,13 +116,14 @@ function tile(key, label, value, unit, below, alarming = false) {
 
 function rates() {
   const steps = history.steps();
-  const passed = steps.map((rate) => rate.forwarded + (rate.observed ?? 0));
-  const stopped = steps.map((rate) => rate.refused + rate.failed);
+  const passed = steps.map((rate) => [rate.at, rate.forwarded + rate.observed]);
+  const stopped = steps.map((rate) => [rate.at, rate.refused + rate.failed]);
+  const now = (values) => fine(values.at(-1)?.[1] ?? 0);
   return make("figure", { class: "card" },
     make("figcaption", {}, make("h2", {}, say("chart.title")),
       make("p", { class: "legend" }, make("span", { class: "passed" }, say("tile.forwarded")),
         make("span", { class: "stopped" }, say("chart.stopped")))),
-    chart(passed, stopped, say("chart.says", fine(passed.at(-1) ?? 0), fine(stopped.at(-1) ?? 0))));
+    chart(passed, stopped, say("chart.says", now(passed), now(stopped))));
 }
 
 function refused() {
