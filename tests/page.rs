@@ -1,7 +1,5 @@
 //! The page of the admin listener, used in a real browser.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests may panic as tests do")]
-
 mod support;
 
 use std::fs;
@@ -139,6 +137,28 @@ async fn a_token_opens_the_page_and_stands_nowhere_in_it() {
     browser.run("location.reload()").await;
     browser.wait_for("#entry", "Sign in").await;
     page.assert_clean().await;
+}
+
+#[tokio::test]
+async fn the_browser_stops_what_is_not_the_pages_own_and_says_so() {
+    let Some(page) = Page::signed_in().await else { return };
+    let browser = &page.browser;
+    page.assert_clean().await;
+    let markup = "try { document.body.innerHTML = '<b>x</b>'; return 'done' } catch (error) { return error.name }";
+    assert_eq!(browser.run(markup).await, "TypeError");
+    let elsewhere = page.backend.url.as_str();
+    let fetched = format!("return fetch('{elsewhere}').then(() => 'done', (error) => error.name)");
+    assert_eq!(browser.run(&fetched).await, "TypeError");
+    let script = "const script = document.createElement('style'); script.textContent = 'nav { color: red }'; document.body.append(script)";
+    browser.run(script).await;
+    let complaints = browser.console().await.join("\n");
+    for policy in ["connect-src 'self'", "style-src 'self'", "TrustedHTML"] {
+        assert!(complaints.contains(policy), "{policy} in {complaints}");
+    }
+    assert!(
+        !page.backend.requests().iter().any(|request| request.contains("Origin:")),
+        "nothing was asked for elsewhere"
+    );
 }
 
 #[tokio::test]
