@@ -135,6 +135,20 @@ impl Browser {
         self.ask(&format!("/element/{element}/value"), &json!({"text": keys})).await;
     }
 
+    /// Presses keys, one after the other, where the focus is. Those without a character stand in the private area (WebDriver, 17.4.2).
+    pub async fn press(&self, keys: &str) {
+        let strokes = keys
+            .chars()
+            .flat_map(|key| ["keyDown", "keyUp"].map(|kind| json!({"type": kind, "value": key.to_string()})));
+        let keyboard = json!({"type": "key", "id": "keyboard", "actions": strokes.collect::<Vec<_>>()});
+        self.ask("/actions", &json!({"actions": [keyboard]})).await;
+    }
+
+    /// A command of Chromium's own (DevTools protocol).
+    pub async fn devtools(&self, command: &str, parameters: &Value) -> Value {
+        self.ask("/goog/cdp/execute", &json!({"cmd": command, "params": parameters})).await
+    }
+
     /// What was written to the console since this was last asked, and what the browser complained of: level and message, line by line.
     pub async fn console(&self) -> Vec<String> {
         let entries = self.ask("/se/log", &json!({"type": "browser"})).await;
