@@ -2,8 +2,8 @@
 //!
 //! [`Gate::answer`] stands around it: it starts the clock, renders what the walk came to, and records one outcome.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use http::{HeaderName, Response};
@@ -170,6 +170,8 @@ pub struct Gate {
     instance: String,
     /// Connections that it named so far.
     channels: AtomicU64,
+    /// What decides in its place since the configuration changed.
+    successor: OnceLock<Arc<Self>>,
 }
 
 impl Gate {
@@ -194,15 +196,31 @@ impl Gate {
             kept_headers,
             instance: format!("{:032x}", fastrand::u128(..)),
             channels: AtomicU64::default(),
+            successor: OnceLock::new(),
             settings,
         }
+    }
+
+    /// Another decides from now on. Requests keep to this one; who stays longer asks for the [`Gate::latest`].
+    pub fn give_way_to(&self, successor: Arc<Self>) {
+        // Only one ever comes after it.
+        let _ = self.successor.set(successor);
+    }
+
+    /// The one that decides now.
+    fn latest(self: &Arc<Self>) -> &Arc<Self> {
+        let mut latest = self;
+        while let Some(successor) = latest.successor.get() {
+            latest = successor;
+        }
+        latest
     }
 
     /// Answers one request. Never fails: whatever goes wrong is an envelope.
     pub async fn answer(self: &Arc<Self>, arrived: Arrived) -> Response<Body> {
         let mut note = Note::new(self.clock.now(), &arrived);
         let started = Instant::now();
-        let mut response = match caught(self.walk(arrived, &mut note)).await {
+        let mut response = match caught(Box::pin(self.walk(arrived, &mut note))).await {
             Ok(response) => response,
             Err(refusal) => self.refuse(refusal, &mut note),
         };

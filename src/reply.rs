@@ -290,7 +290,12 @@ fn prefers_chinese(accept_language: &[u8]) -> bool {
 
 /// A JSON string in ASCII, with `\uXXXX` for the rest, as PHP's `json_encode` writes it: safe in any charset.
 fn quoted(text: &str) -> String {
-    ascii(&Value::from(text).to_string())
+    let plain = |byte: u8| (byte == b' ' || byte.is_ascii_graphic()) && !matches!(byte, b'"' | b'\\');
+    // Nearly every text of ours, at a tenth of the cost.
+    match text.bytes().all(plain) {
+        true => ["\"", text, "\""].concat(),
+        false => ascii(&Value::from(text).to_string()),
+    }
 }
 
 /// The body of an answer.

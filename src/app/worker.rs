@@ -16,6 +16,7 @@ use crate::upstream::Upstream;
 #[derive(Debug)]
 pub(super) struct Worker {
     current: Arc<Current>,
+    gate: Arc<Gate>,
     store: Store,
     upstream: Upstream,
 }
@@ -31,10 +32,13 @@ pub(super) struct Made {
 }
 
 impl Made {
-    fn serving(&self, store: &Store, upstream: &Upstream) -> Serving {
+    fn gate(&self, store: &Store, upstream: &Upstream) -> Arc<Gate> {
         let recorder = self.telemetry.recorder(self.gate.labels());
-        let gate = Gate::new(self.gate.clone(), store.clone(), upstream.clone(), self.clock.clone(), recorder);
-        let gate = Arc::new(gate);
+        Arc::new(Gate::new(self.gate.clone(), store.clone(), upstream.clone(), self.clock.clone(), recorder))
+    }
+
+    fn serving(&self, gate: &Arc<Gate>) -> Serving {
+        let gate = Arc::clone(gate);
         Serving::new(self.server.clone(), move |arrived| {
             let gate = Arc::clone(&gate);
             async move { gate.answer(arrived).await }
@@ -45,14 +49,16 @@ impl Made {
 impl Worker {
     pub(super) fn new(made: &Made, store: &Store) -> Self {
         let (store, upstream) = (store.attach(), made.upstream.attach());
-        let current = Arc::new(Current::new(made.serving(&store, &upstream)));
-        Self { current, store, upstream }
+        let gate = made.gate(&store, &upstream);
+        Self { current: Arc::new(Current::new(made.serving(&gate))), gate, store, upstream }
     }
 
     /// Serves by something else from now on, over the same connections.
     pub(super) fn renew(&mut self, made: &Made) {
         self.upstream = made.upstream.renew(&self.upstream);
-        self.current.swap(made.serving(&self.store, &self.upstream));
+        let gate = made.gate(&self.store, &self.upstream);
+        self.current.swap(made.serving(&gate));
+        std::mem::replace(&mut self.gate, Arc::clone(&gate)).give_way_to(gate);
     }
 
     /// Serves until the gate ends.

@@ -148,16 +148,17 @@ impl Note {
         }
     }
 
-    /// Whether anybody will want to see its method and target.
+    /// Whether anybody will want to see it.
     pub(super) fn is_shown(&self, recorder: &Recorder) -> bool {
-        recorder.shows_target(self.verdict, self.trace)
+        recorder.shows(self.verdict, self.at, self.trace)
     }
 
-    /// The finished outcome. What is `reserved` is blotted out of the target; `None` where nobody wants to see method and target.
+    /// The finished outcome. What is `reserved` is blotted out of the target; `None` where nobody wants to see it.
     pub(super) fn outcome(self, status: u16, duration: Duration, reserved: Option<&Reserved>) -> Outcome {
         let line = self.line.as_ref().zip(reserved);
         let reason = self.refusal.as_ref().map(|refusal| refusal.reason);
         Outcome {
+            shown: reserved.is_some(),
             at: self.at,
             request_id: self.request_id,
             ip: self.ip,

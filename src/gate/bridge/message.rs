@@ -9,7 +9,7 @@ use std::time::Instant;
 use crate::credentials::Claims;
 use crate::gate::bridge::envelope::{self, Envelope};
 use crate::gate::note::Note;
-use crate::gate::{Arrived, Gate, Settings};
+use crate::gate::{Arrived, Gate, Settings, read, upgrade};
 use crate::ids::{ChannelId, TokenHash};
 use crate::login::issue::Issued;
 use crate::policy::Decided;
@@ -110,6 +110,19 @@ impl Opened {
     ) -> Self {
         let (head, origin) = (inbound.head.clone(), inbound.origin.clone());
         Self { channel, bridge, label, proof: permit.proof(), head, peer, origin }
+    }
+
+    /// The same connection by the configuration of that gate; `None` where that would not open it.
+    pub fn by(&self, gate: &Gate) -> Option<Self> {
+        let Settings { reading, policy, .. } = &*gate.settings;
+        let origin = reading.trusted.origin(&self.head, self.peer);
+        let inbound = read::unread(self.head.clone(), origin, reading.lenient).ok()?;
+        let (number, rule) = policy.websocket(&inbound)?;
+        upgrade::check(&inbound, rule).ok()?;
+        let bridge = Arc::clone(rule.websocket.as_deref()?.bridge()?);
+        let label = RuleLabel { name: Arc::clone(&rule.name), number };
+        let (channel, proof, peer) = (self.channel.clone(), self.proof.clone(), self.peer);
+        Some(Self { channel, bridge, label, proof, head: inbound.head, peer, origin: inbound.origin })
     }
 
     fn via(&self) -> Via<'_> {
@@ -220,7 +233,7 @@ impl Settings {
         }
         if let Some(require) = kind.require {
             if std::ptr::eq(decided.rule, &raw const self.policy.default) {
-                decided = Decided { rule: &kind.rule, require, ..decided };
+                decided = Decided { rule: &kind.rule, number: sent.opened.label.number, require, ..decided };
             } else {
                 decided.require = decided.require.and(require);
             }
