@@ -18,7 +18,7 @@ pub(crate) mod websocket;
 use bounds::{Limits, Signature, Signing, Timeouts};
 use routing::{Elsewhere, EndpointParts, Fold, Framework, Leniency, Names, Place, Source};
 use rule::{Requirement, Rule};
-use sections::{Admin, Cors, Forward, Log, Reject, Session, Store, Time, Tls, Upstream};
+use sections::{Admin, Cors, Decide, Forward, Log, Reject, Session, Store, Time, Tls, Upstream};
 use websocket::Websocket;
 
 /// The configuration of Ticketgate.
@@ -85,6 +85,8 @@ pub(crate) struct File {
     pub(crate) websocket: Vec<Websocket>,
     /// HTTPS, with HTTP/2, on every TCP address of `listen`.
     pub(crate) tls: Option<Tls>,
+    /// A listener for proxies that forward requests themselves and ask whether they may.
+    pub(crate) decide: Option<Decide>,
     /// The admin listener.
     pub(crate) admin: Admin,
     /// Logs.
@@ -124,6 +126,7 @@ impl Default for File {
             forward: Forward::default(),
             websocket: Vec::new(),
             tls: None,
+            decide: None,
             admin: Admin::default(),
             log: Log::default(),
         }

@@ -90,7 +90,7 @@ impl Events {
 
     /// What became of a request.
     pub(super) fn outcome(&self, outcome: &Outcome) {
-        if outcome.verdict != Verdict::Forwarded {
+        if !matches!(outcome.verdict, Verdict::Forwarded | Verdict::Closed) {
             let line: Arc<str> = json_line(outcome).trim_end().into();
             self.keep(Arc::clone(&line));
             self.tell("denial", || line);

@@ -7,6 +7,7 @@ use super::support::backend::{Answer, FINE, FakeBackend};
 use super::support::gate::Gate;
 use super::support::http2::*;
 use super::support::process::until;
+use super::support::scrape::Scrape;
 use super::support::tls::Certificate;
 
 async fn lasts(address: &str, begin: impl AsyncFnOnce(&mut Client)) -> Duration {
@@ -99,10 +100,18 @@ async fn a_request_that_its_client_takes_back_is_not_waited_for() {
     .await;
     let yaml = "upstream: {url: \"{upstream}\", max_connections: 1, queue_timeout: 10s}\nstore: {key: plain}\ndefault: public\n";
     let certificate = Certificate::new();
-    let gate = Gate::with(&format!("{}{yaml}", certificate.yaml())).upstream(&backend.url).start().await;
+    let log = "log: {level: error, access: true}\n";
+    let gate = Gate::with(&format!("{}{yaml}{log}", certificate.yaml())).upstream(&backend.url).start().await;
     let mut client = Client::open(&gate.address).await;
     let stream = client.begin(&get("/never"), true).await;
     until(|| backend.requests().len() == 1).await;
     client.frame(RST_STREAM, 0, stream, &[0, 0, 0, 8]).await;
     assert!(matches!(client.get("/a").await, End::Answer(200, _)), "its place at the application is free");
+    let closed = r#"ticketgate_requests_total{rule="default",outcome="closed",reason="client_closed"}"#;
+    assert_eq!(Scrape::of(&gate.admin).await.value(closed), 1.0);
+    until(|| gate.log().lines().count() == 2).await;
+    let log = gate.log();
+    let line = log.lines().find(|line| line.contains("/never")).unwrap();
+    assert!(line.contains(r#""outcome":"closed""#) && line.contains(r#""reason":"client_closed""#), "{line}");
+    assert!(line.contains(r#""status":499"#), "{line}");
 }
