@@ -918,7 +918,11 @@ fn faults_of_the_listener_for_proxies_are_told() {
         (format!("{trusted}decide: {{proxy: nginx}}\n"), "3: decide.listen", "is missing"),
         (format!("{trusted}decide: {{listen: \"127.0.0.1:9901\"}}\n"), "3: decide.proxy", "is missing"),
         (format!("{trusted}decide: {{listen: x, proxy: caddy}}\n"), "3: decide.listen", "must be host:port"),
-        (format!("{trusted}decide: {{listen: \"127.0.0.1:9900\", proxy: caddy}}\n"), "3: decide.listen", "one of their own"),
+        (
+            format!("{trusted}decide: {{listen: \"127.0.0.1:9900\", proxy: caddy}}\n"),
+            "3: decide.listen",
+            "one of their own",
+        ),
         (format!("{trusted}decide: {{listen: \"127.0.0.1:1\", proxy: haproxy}}\n"), "3: decide.proxy", "nginx"),
     ] {
         assert_fault(&written, at, part);
@@ -934,6 +938,7 @@ fn what_does_nothing_for_proxies_that_ask_is_warned_of() {
     let decide = "trusted_proxies: [127.0.0.1]\ndecide: {listen: \"127.0.0.1:9901\", proxy: nginx}\n";
     let more = "forward: {hide_credentials: true}\ncors: {origins: [\"https://a.example\"]}\n";
     let fine = fine(&format!("{MINIMAL}{login}{decide}{more}"));
-    let warned: Vec<_> = fine.warnings.iter().filter(|warning| warning.key == "decide").map(|warning| &warning.what).collect();
+    let warned: Vec<_> =
+        fine.warnings.iter().filter(|warning| warning.key == "decide").map(|warning| &warning.what).collect();
     assert_eq!(warned.len(), 3, "{warned:?}");
 }

@@ -10,15 +10,17 @@ use crate::config::values::{OneOrMany, SecretText, Size, Span};
 
 pub(crate) mod bounds;
 pub(crate) mod counts;
+pub(crate) mod decide;
 pub(crate) mod routing;
 pub(crate) mod rule;
 pub(crate) mod sections;
 pub(crate) mod websocket;
 
 use bounds::{Limits, Signature, Signing, Timeouts};
+use decide::Decide;
 use routing::{Elsewhere, EndpointParts, Fold, Framework, Leniency, Names, Place, Source};
 use rule::{Requirement, Rule};
-use sections::{Admin, Cors, Decide, Forward, Log, Reject, Session, Store, Time, Tls, Upstream};
+use sections::{Admin, Cors, Forward, Log, Reject, Session, Store, Time, Tls, Upstream};
 use websocket::Websocket;
 
 /// The configuration of Ticketgate.

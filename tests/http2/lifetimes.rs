@@ -2,14 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use super::support::scripted::Backend;
-use super::{OPEN, setup};
 use super::support::backend::{Answer, FINE, FakeBackend};
 use super::support::gate::Gate;
 use super::support::http2::*;
 use super::support::process::until;
 use super::support::scrape::Scrape;
+use super::support::scripted::Backend;
 use super::support::tls::Certificate;
+use super::{OPEN, setup};
 
 async fn lasts(address: &str, begin: impl AsyncFnOnce(&mut Client)) -> Duration {
     let mut client = Client::silent(address).await;

@@ -2,7 +2,7 @@
 
 use crate::config::faults::Faults;
 use crate::config::file::File;
-use crate::config::file::sections::Proxy;
+use crate::config::file::decide::Proxy;
 use crate::config::resolve::{address, rules};
 use crate::request::inquiry::{FORWARDED, ORIGINAL, Settings, Told};
 use crate::server::{self, Listen};
@@ -16,12 +16,15 @@ pub(super) fn inquiry(file: &File, faults: &mut Faults) -> Option<Option<Setting
     if file.trusted_proxies.is_empty() {
         faults.add("decide", "nobody may ask: name the proxy in trusted_proxies, as 127.0.0.1 for one on this machine or at a unix socket");
     }
-    let told =
-        match faults.take("decide.proxy", decide.proxy.ok_or("is missing; write nginx, caddy, traefik or envoy"))? {
-            Proxy::Nginx => ORIGINAL,
-            Proxy::Caddy | Proxy::Traefik => FORWARDED,
-            Proxy::Envoy => Told::Path,
-        };
+    let Some(proxy) = decide.proxy else {
+        faults.missing("decide.proxy", "is missing; write nginx, caddy, traefik or envoy");
+        return None;
+    };
+    let told = match proxy {
+        Proxy::Nginx => ORIGINAL,
+        Proxy::Caddy | Proxy::Traefik => FORWARDED,
+        Proxy::Envoy => Told::Path,
+    };
     let header = usize::try_from(file.limits.header.0).ok()?;
     Some(Some(Settings { told, methods: rules::methods(&file.rules), header }))
 }
@@ -33,8 +36,10 @@ pub(super) fn listener(
     faults: &mut Faults,
 ) -> Option<Option<server::Settings>> {
     let Some(decide) = &file.decide else { return Some(None) };
-    let text =
-        faults.take("decide.listen", decide.listen.as_ref().ok_or("is missing; write host:port or unix:/path"))?;
+    let Some(text) = &decide.listen else {
+        faults.missing("decide.listen", "is missing; write host:port or unix:/path");
+        return None;
+    };
     let listen: Listen = faults.take("decide.listen", address::listen(text))?;
     if !text.ends_with(":0") && (file.listen.0.contains(text) || file.admin.listen == *text) {
         faults.add("decide.listen", "is an address of `listen` or `admin.listen`; proxies need one of their own");
