@@ -90,7 +90,8 @@ impl Settings {
         let needs = [
             (rule.login.is_some(), "the rule watches a login"),
             (rule.logout.is_some(), "the rule ends sessions once the application has answered"),
-            (rule.websocket.is_some(), "the route is one for WebSockets"),
+            // A proxy may keep to itself that its client asks for one.
+            (self.policy.websocket_route(inbound).is_some(), "the route is one for WebSockets"),
             (rule.csrf.is_some(), "the rule fills in a field (csrf)"),
             (
                 self.hides_form(inbound, rule),

@@ -33,7 +33,8 @@ async fn a_body_that_might_be_a_form_is_refused_unless_the_rule_leaves_bodies_un
 async fn rules_that_need_the_reply_are_refused() {
     let rules = RULES.replace(
         "rules:\n",
-        "websocket: [{path: /ws, mode: tunnel, require: public}]\nrules:\n\
+        "websocket: [{path: /ws, mode: tunnel, require: user, endpoint: a/b/c}]\nrules:\n\
+        \x20 - {path: /ws, require: public}\n\
         \x20 - {endpoint: user/auth/login, require: client, login: {success: {status: 200}, user_id: \"json:/uid\", cookies: pass}}\n\
         \x20 - {endpoint: user/auth/logout, require: user, logout: this}\n\
         \x20 - {endpoint: user/a/write, require: user, csrf: {form: t, from: \"header:X-T\"}}\n",
@@ -41,6 +42,8 @@ async fn rules_that_need_the_reply_are_refused() {
     let case = Case::with(&rules, "nginx").await;
     let (user, ios) = (case.user().await, case.gate.client("ios", "s3cret"));
     let ask = |target: &str| case.about("GET", target);
+    // Whether an upgrade is asked for is not seen.
+    ask("/ws").await.assert_refused(403, "denied");
     ask(&Case::target(&ios, "user/auth/login")).await.assert_refused(403, "denied");
     ask(&Case::target(&user, "user/a/write")).await.assert_refused(403, "denied");
     ask(&Case::target(&user, "user/auth/logout")).await.assert_refused(403, "denied");
