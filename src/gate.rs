@@ -4,7 +4,7 @@
 
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::{HeaderName, Response};
 
@@ -19,7 +19,7 @@ use crate::request::body::{self, Limits};
 use crate::request::head::Head;
 use crate::request::reserved::{Parts, Reserved};
 use crate::request::target::Lenient;
-use crate::request::{Inbound, Unreadable};
+use crate::request::{Inbound, Unreadable, inquiry};
 use crate::store::Store;
 use crate::telemetry::{Recorder, RuleLabel};
 use crate::upstream::{self, Interim, Upstream};
@@ -27,6 +27,7 @@ use crate::verify::{self, Case, Excess, Permit, Verifier, signature};
 use crate::websocket::open::Open;
 use crate::websocket::takeover::Switch;
 
+mod asked;
 pub mod bridge;
 pub mod cors;
 pub mod explain;
@@ -38,6 +39,7 @@ mod read;
 mod redact;
 mod replies;
 mod signed;
+mod under_way;
 mod unwinding;
 mod upgrade;
 
@@ -45,6 +47,7 @@ use bridge::message::Sent;
 use cors::PREFLIGHT;
 use forward::Passage;
 use note::Note;
+use under_way::UnderWay;
 use unwinding::caught;
 
 /// A request as the server hands it over.
@@ -109,6 +112,8 @@ pub struct Settings {
     pub reply: reply::Settings,
     /// `cors`
     pub cors: Option<cors::Settings>,
+    /// `decide`: how proxies ask about requests that they forward themselves.
+    pub inquiry: Option<inquiry::Settings>,
     /// Counts connections that are WebSockets.
     pub websockets: Open,
     /// Whether each request is logged.
@@ -218,21 +223,26 @@ impl Gate {
 
     /// Answers one request. Never fails: whatever goes wrong is an envelope.
     pub async fn answer(self: &Arc<Self>, arrived: Arrived) -> Response<Body> {
-        let mut note = Note::new(self.clock.now(), &arrived);
-        let started = Instant::now();
-        let mut response = match caught(Box::pin(self.walk(arrived, &mut note))).await {
+        let note = Note::new(self.clock.now(), &arrived);
+        self.answer_noted(arrived, note).await
+    }
+
+    async fn answer_noted(self: &Arc<Self>, arrived: Arrived, note: Note) -> Response<Body> {
+        let mut under_way = UnderWay::begin(self, note);
+        let note = &mut under_way.note;
+        let mut response = match caught(Box::pin(self.walk(arrived, note))).await {
             Ok(response) => response,
-            Err(refusal) => self.refuse(refusal, &mut note),
+            Err(refusal) => self.refuse(refusal, note),
         };
         if let Some(cors) = &self.settings.cors {
             cors.tell(response.headers_mut(), note.asking.as_ref(), note.preflight.as_deref());
         }
-        self.record(note, response.status().as_u16(), started.elapsed());
+        under_way.end(response.status().as_u16());
         response
     }
 
     /// Tells what became of a request.
-    fn record(&self, note: Note, status: u16, duration: Duration) {
+    fn record(&self, note: &mut Note, status: u16, duration: Duration) {
         let shown = note.is_shown(&self.recorder).then_some(&self.settings.reading.reserved);
         self.recorder.record(&note.outcome(status, duration, shown));
     }
@@ -241,6 +251,7 @@ impl Gate {
     async fn walk(self: &Arc<Self>, arrived: Arrived, note: &mut Note) -> Result<Response<Body>, Refusal> {
         let (sent, peer) = (arrived.sent.clone(), arrived.peer);
         let sent = sent.as_deref();
+        let arrived = if note.inquiry { self.asked_about(arrived)? } else { arrived };
         let mut inbound = self.read(arrived, note).await?;
         if let Some(response) = self.preflight(&inbound, note) {
             return Ok(response);
@@ -265,12 +276,20 @@ impl Gate {
                     return self.bridge((&inbound, peer), bridge, &permit, note);
                 }
                 let passage = Passage { inbound: &inbound, claims: &claims, decided: &decided, permit: &permit, sent };
+                if note.inquiry {
+                    self.check_held(&passage)?;
+                    permit.told().await;
+                    return self.let_pass(&inbound, &permit, note);
+                }
                 let response = self.pass(&passage, body, note).await;
                 permit.told().await;
                 self.go_on(&inbound, (decided.rule, Some(&permit)), response?, note)
             }
             Err(refusal) if self.lets_by(&refusal) && sent.is_none() => {
                 note.observed(&refusal);
+                if note.inquiry {
+                    return self.let_pass(&inbound, &Permit::observed(), note);
+                }
                 self.gather_rest(&inbound, &mut body).await?;
                 let response = Box::pin(self.pass_observed(&inbound, body, note)).await?;
                 match self.settings.policy.websocket(&inbound) {
@@ -297,6 +316,9 @@ impl Gate {
         let decided = decided?;
         note.rule = Some(RuleLabel { name: Arc::clone(&decided.rule.name), number: decided.number });
         note.websocket = decided.rule.websocket.is_some();
+        if note.inquiry {
+            self.settings.check_inquiry(inbound, claims, decided.rule)?;
+        }
         upgrade::check(inbound, decided.rule)?;
         // A client that waits to be asked for its body (RFC 9110, 10.1.1) is asked once nothing else stands against its request.
         let waits = inbound.head.expects_continue();
@@ -340,7 +362,11 @@ impl Gate {
     }
 
     fn refuse(&self, refusal: Refusal, note: &mut Note) -> Response<Body> {
-        let mut response = self.settings.reply.refuse(&refusal, note.asked());
+        let reply = &self.settings.reply;
+        let mut response = match note.inquiry {
+            true => reply.refuse_inquiry(&refusal, note.asked()),
+            false => reply.refuse(&refusal, note.asked()),
+        };
         if note.websocket && refusal.reason == Reason::Malformed {
             upgrade::tell_version(response.headers_mut());
         }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{Response, StatusCode};
+use http::{HeaderName, Response, StatusCode};
 use serde_json::Value;
 
 use crate::clock::Timestamp;
@@ -200,6 +200,21 @@ impl Settings {
         if reason == Reason::SignExpired {
             headers.insert("x-ticketgate-time", HeaderValue::from(asked.now.as_secs()));
         }
+        response
+    }
+
+    /// The same for a proxy that asked on behalf of its client. There the status decides, so it always tells; the envelope stands in a
+    /// header as well, for proxies that pass no body on.
+    pub fn refuse_inquiry(&self, refusal: &Refusal, asked: Asked<'_>) -> Response<Body> {
+        let mut response = self.refuse(refusal, asked);
+        *response.status_mut() = StatusCode::from_u16(refusal.reason.status()).unwrap_or(StatusCode::FORBIDDEN);
+        let envelope = match response.body() {
+            Body::Own(Some(text)) => HeaderValue::from_maybe_shared(text.clone()).ok(),
+            Body::Own(None) | Body::Upstream(_) => None,
+        };
+        response
+            .headers_mut()
+            .extend(envelope.map(|envelope| (HeaderName::from_static("x-ticketgate-envelope"), envelope)));
         response
     }
 

@@ -125,12 +125,18 @@ pub enum Verdict {
     Failed,
     /// `mode: observe`: it was forwarded though it would have been refused.
     Observed,
+    /// The client left before it was answered.
+    Closed,
 }
 
 impl Verdict {
     /// Of a request that did not pass for that reason.
     pub const fn of(reason: Reason) -> Self {
-        if reason.is_fault() { Self::Failed } else { Self::Refused }
+        match reason {
+            Reason::ClientClosed => Self::Closed,
+            reason if reason.is_fault() => Self::Failed,
+            _ => Self::Refused,
+        }
     }
 
     /// As it stands in logs.
@@ -140,6 +146,7 @@ impl Verdict {
             Self::Refused => "refused",
             Self::Failed => "failed",
             Self::Observed => "observed",
+            Self::Closed => "closed",
         }
     }
 }

@@ -22,6 +22,7 @@ mod address;
 mod before;
 mod clients;
 mod cors;
+mod decide;
 mod endpoint;
 mod limits;
 mod login;
@@ -41,6 +42,7 @@ mod websocket;
 pub(crate) fn settings(file: &File, faults: &mut Faults) -> Option<Settings> {
     unbuilt::tell(file, faults);
     let server = server(file, faults);
+    let decide = decide::listener(file, server.as_ref(), faults);
     let store = store::settings(&file.store, faults);
     let held = store::held(&file.store, faults);
     let admin = admin(file, faults);
@@ -48,6 +50,7 @@ pub(crate) fn settings(file: &File, faults: &mut Faults) -> Option<Settings> {
     Some(Settings {
         gate: gate?,
         server: server?,
+        decide: decide?,
         store: store?,
         held: held?,
         admin: admin?,
@@ -79,6 +82,7 @@ fn gate(file: &File, faults: &mut Faults) -> Option<gate::Settings> {
     let forward = upstream::headers(&file.forward, upstream.as_ref(), reserved.as_ref(), faults);
     let reply = reply::settings(&file.reject, faults);
     let cors = cors::settings(file, faults);
+    let inquiry = decide::inquiry(file, faults);
     let settings = gate::Settings {
         mode: match file.mode {
             file::Mode::Enforce => gate::Mode::Enforce,
@@ -93,10 +97,12 @@ fn gate(file: &File, faults: &mut Faults) -> Option<gate::Settings> {
         forward: forward?,
         reply: reply?,
         cors: cors?,
+        inquiry: inquiry?,
         websockets: Open::default(),
         access_log: file.log.access,
     };
     websocket::check(&settings, faults);
+    decide::warn(file, settings.policy.holds_cookies(), faults);
     Some(settings)
 }
 

@@ -341,6 +341,7 @@ mod tests {
             client: None,
             user: None,
             session: None,
+            shown: true,
             login: None,
             ended: Vec::new(),
             duration: Duration::from_micros(1500),

@@ -92,7 +92,8 @@ impl Events {
 
     /// What became of a request.
     pub(super) fn outcome(&self, outcome: &Outcome) {
-        if outcome.verdict != Verdict::Forwarded && outcome.shown {
+        let refused = !matches!(outcome.verdict, Verdict::Forwarded | Verdict::Closed);
+        if refused && outcome.shown {
             let line: Arc<str> = json_line(outcome).trim_end().into();
             self.keep(Arc::clone(&line));
             self.tell("denial", || line);

@@ -85,7 +85,7 @@ impl Trace {
         let _ = hex::encode_to_slice(self.id.to_be_bytes(), &mut text[3..35]);
         let _ = hex::encode_to_slice(self.upstream.to_be_bytes(), &mut text[36..52]);
         let _ = hex::encode_to_slice([self.flags], &mut text[53..]);
-        String::from_utf8_lossy(&text).into_owned()
+        String::from_utf8(text.to_vec()).unwrap_or_default()
     }
 
     /// Whether its spans are told.
