@@ -31,6 +31,7 @@ pub mod bridge;
 pub mod cors;
 pub mod explain;
 mod forward;
+mod guests;
 mod location;
 mod lost;
 mod note;
@@ -176,7 +177,7 @@ impl Gate {
     /// A gate over its handles.
     pub fn new(settings: Arc<Settings>, store: Store, upstream: Upstream, clock: Clock, recorder: Recorder) -> Self {
         let logins = || settings.policy.rules.iter().filter_map(|rule| rule.login.as_ref());
-        let holds_cookies = logins().any(|login| login.hold_cookies);
+        let holds_cookies = settings.policy.holds_cookies();
         let cookie_users = logins().map(|login| login.user_id.clone()).filter(|user| user.from.is_cookie()).collect();
         let kept_headers =
             settings.policy.rules.iter().filter_map(|rule| rule.csrf.as_ref()?.header().cloned()).collect();

@@ -58,6 +58,8 @@ pub struct Attempt<'a> {
     pub prepared: Option<&'a Prepared>,
     /// The connection that asks, where the session shall live on it.
     pub channel: Option<&'a Channel>,
+    /// The guest's cookies that it goes on from; none begins from a clean jar.
+    pub guest: &'a [HeldCookie],
     /// The session in whose place the new one comes, where that is known.
     pub older: Option<TokenHash>,
 }
@@ -65,7 +67,7 @@ pub struct Attempt<'a> {
 impl Attempt<'_> {
     /// The path that was asked.
     fn path(&self) -> &str {
-        self.prepared.map_or(&self.inbound.target.raw_path, |prepared| pages::path_of(&prepared.target))
+        self.prepared.map_or(&self.inbound.target.raw_path, Prepared::path)
     }
 }
 
@@ -134,7 +136,7 @@ pub async fn watch(
     response: Response<ResponseBody>,
 ) -> Result<Watched, Trouble> {
     let answer = pages::read(response, desk.patience).await?;
-    let mut jar = attempt.prepared.map_or_else(Vec::new, |prepared| prepared.jar.clone());
+    let mut jar = attempt.prepared.map_or(attempt.guest, |prepared| &prepared.jar).to_vec();
     take_up(&mut jar, &answer, attempt.path(), desk.clock);
     let Some((user, adopted)) = finished(desk, attempt, &answer, &mut jar).await? else {
         return Ok(Watched::Failed(unchanged(answer, attempt.rule.hold_cookies)));
@@ -221,7 +223,7 @@ fn new_session(attempt: &Attempt<'_>, user: UserId, jar: Vec<HeldCookie>) -> New
         jar: if hold { jar } else { Vec::new() },
         holds_cookies: hold,
         channel: attempt.channel.cloned(),
-        ..NewSession::of(user)
+        ..NewSession::of(Some(user))
     }
 }
 
@@ -233,8 +235,10 @@ async fn older(desk: &Desk<'_>, attempt: &Attempt<'_>) -> Result<Option<TokenHas
     let question = Question { session: &hashes, ..Question::default() };
     let Some(Found::Live(live)) = desk.store.ask(question).await?.session else { return Ok(None) };
     let record = &live.record;
-    let owned = attempt.claims.user_id.is_none_or(|claimed| claimed == record.user.as_str().as_bytes());
-    let foreign = attempt.client.is_some() && record.client.as_ref() != attempt.client;
+    let is_theirs = |claimed| record.user.as_ref().is_some_and(|user| user.as_str().as_bytes() == claimed);
+    let owned = attempt.claims.user_id.is_none_or(is_theirs);
+    let unbound = record.user.is_none() && record.client.is_none();
+    let foreign = attempt.client.is_some() && !unbound && record.client.as_ref() != attempt.client;
     let here = record.channel.as_ref().map(|channel| &channel.id) == attempt.channel.map(|channel| &channel.id);
     Ok((owned && here && !(foreign && desk.sessions.bind_client)).then_some(live.hash))
 }

@@ -33,13 +33,11 @@ mod session;
 mod signature;
 mod store;
 mod tls;
-mod unbuilt;
 mod upstream;
 mod websocket;
 
 /// Everything, or nothing where a fault was told.
 pub(crate) fn settings(file: &File, faults: &mut Faults) -> Option<Settings> {
-    unbuilt::tell(file, faults);
     let server = server(file, faults);
     let store = store::settings(&file.store, faults);
     let held = store::held(&file.store, faults);

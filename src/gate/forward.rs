@@ -7,18 +7,18 @@ use http::{HeaderMap, HeaderName, Response};
 use crate::credentials::Claims;
 use crate::gate::bridge::message::Sent;
 use crate::gate::note::Note;
-use crate::gate::{Gate, Mode, location, replies, upgrade};
+use crate::gate::{Gate, Mode, guests, location, replies, upgrade};
 use crate::login::prepare::{self, Errand, Prepared};
 use crate::login::{self, Attempt, Desk, Pages, Watched, jar, judged};
 use crate::policy::before::Before;
 use crate::policy::csrf;
 use crate::policy::login_rule::LoginRule;
-use crate::policy::rule::{Logout, Rule};
+use crate::policy::rule::{Guests, Logout, Rule};
 use crate::policy::{Decided, Requirement};
 use crate::reply::{Body, Reason, Refusal};
 use crate::request::php::url_decode;
 use crate::request::{Inbound, Unreadable, body};
-use crate::store::{Ending, Fault, Live};
+use crate::store::{Ending, Fault, HeldCookie, Live};
 use crate::telemetry::Login;
 use crate::upstream::headers::{self, Context};
 use crate::upstream::{self, Outgoing, ResponseBody};
@@ -85,6 +85,7 @@ impl Gate {
             None => None,
         };
         let held = self.holds(passage);
+        let newcomer = guests::is_newcomer(passage);
         let prepared = match page_before(passage) {
             Some(before) => Some(Box::pin(self.prepare(before, passage, note)).await?),
             None => self.with_csrf(passage),
@@ -100,6 +101,7 @@ impl Gate {
             // Without a session it may be the application's own, as on public pages.
             drop_authorization: (passage.claims.by_authorization && self.settings.forward.hide_credentials)
                 || passage.permit.session().is_some()
+                || newcomer
                 || login.is_some(),
             plain_reply: login.is_some() || self.looks_at_bodies(passage),
             rule: Some(passage.decided.rule),
@@ -115,13 +117,13 @@ impl Gate {
             if self.may_be_lost(passage) {
                 response = Box::pin(self.unless_lost(passage, live, response, note)).await?;
             }
-            let before = prepared.iter().flat_map(|prepared| &prepared.replies).map(|(path, headers)| (path, headers));
-            for (path, headers) in before.chain([(&passage.inbound.target.raw_path, response.headers())]) {
-                let changes = self.jar_changes(path, headers);
-                if !changes.is_empty() {
-                    Box::pin(self.take_up_cookies(live, &changes, note)).await?;
-                }
+            let changes = self.changes_of(passage, prepared.as_ref(), response.headers());
+            if !changes.is_empty() {
+                Box::pin(self.take_up_cookies(live, &changes, note)).await?;
             }
+        }
+        if newcomer {
+            Box::pin(self.welcome(passage, &mut response, note)).await?;
         }
         if held {
             response.headers_mut().remove(http::header::SET_COOKIE);
@@ -233,31 +235,26 @@ impl Gate {
     fn holds(&self, passage: &Passage<'_>) -> bool {
         match (&passage.decided.rule.login, passage.permit.session()) {
             (Some(login), _) => login.hold_cookies,
+            _ if passage.decided.rule.guests == Guests::Welcome => true,
             _ if passage.is_public() => false,
             (None, Some(live)) => live.record.holds_cookies,
             (None, None) => self.holds_cookies,
         }
     }
 
-    /// The session's cookies; none for a login, which starts from a clean jar, and where no user is needed.
+    /// The cookies that the request begins with. A login has those of a guest at most: otherwise it starts from a clean jar.
     fn held_cookies(&self, passage: &Passage<'_>) -> Vec<u8> {
-        match passage.permit.session() {
-            Some(live) if passage.decided.rule.login.is_none() => {
-                jar::cookie_line(&live.record.jar, &passage.inbound.target.raw_path, self.clock.now())
-            }
-            _ => Vec::new(),
-        }
+        jar::cookie_line(begins_with(passage), &passage.inbound.target.raw_path, self.clock.now())
     }
 
     /// Fetches the page with which a login or logout begins.
     async fn prepare(&self, before: &Before, passage: &Passage<'_>, note: &Note) -> Result<Prepared, Refusal> {
         let traceparent = note.traceparent();
         let load = Load::page(passage);
-        let jar = passage.permit.session().filter(|_| passage.decided.rule.login.is_none());
         let errand = Errand {
             pages: self.pages(passage, self.context(&load, note, &traceparent)),
             inbound: passage.inbound,
-            jar: jar.map(|live| live.record.jar.clone()).unwrap_or_default(),
+            jar: begins_with(passage).to_vec(),
             now: self.clock.now(),
             patience: self.patience(passage),
         };
@@ -327,6 +324,7 @@ impl Gate {
             data_key: &self.settings.reply.keys.data,
             prepared: load.prepared,
             channel: passage.sent.and_then(Sent::channel),
+            guest: guest_jar(passage),
             older: passage.sent.and_then(Sent::older),
         };
         let desk = Desk {
@@ -335,7 +333,11 @@ impl Gate {
             sessions: self.verifier.session_settings(),
             patience: self.patience(passage),
         };
+        let changes = self.changes_of(passage, load.prepared, response.headers());
         let watched = login::watch(&desk, &attempt, response).await?;
+        if let (Some(live), Watched::Failed(_)) = (passage.permit.guest(), &watched) {
+            self.stays_guest(live, &changes, note).await;
+        }
         match (begun, &watched) {
             (Some(begun), Watched::Failed(_)) => begun.failed().await,
             (Some(begun), _) => begun.succeeded().await,
@@ -361,6 +363,20 @@ impl Gate {
         }
     }
 
+    /// What a reply changes in the jar, and those of the pages before it.
+    pub(super) fn changes_of(
+        &self,
+        passage: &Passage<'_>,
+        prepared: Option<&Prepared>,
+        headers: &HeaderMap,
+    ) -> Vec<jar::Change> {
+        let before = prepared.iter().flat_map(|prepared| &prepared.replies);
+        let mut changes: Vec<_> = before.flat_map(|(path, headers)| self.jar_changes(path, headers)).collect();
+        let path = prepared.map_or(passage.inbound.target.raw_path.as_str(), Prepared::path);
+        changes.extend(self.jar_changes(path, headers));
+        changes
+    }
+
     /// What a reply changes in a session's jar.
     fn jar_changes(&self, path: &str, headers: &HeaderMap) -> Vec<jar::Change> {
         let mut changes = jar::changes(headers, path, self.clock.now());
@@ -371,12 +387,17 @@ impl Gate {
 
     /// Takes the application's cookies up into the session, where it holds them. An identity never changes under a token: cookies
     /// that name another user end it.
-    async fn take_up_cookies(&self, live: &Live, changes: &[jar::Change], note: &mut Note) -> Result<(), Refusal> {
+    pub(super) async fn take_up_cookies(
+        &self,
+        live: &Live,
+        changes: &[jar::Change],
+        note: &mut Note,
+    ) -> Result<(), Refusal> {
         let now = self.clock.now();
         let other = |source| judged::other_user(source, live, changes, now);
         if let Some(other) = self.cookie_users.iter().find_map(other) {
             let ended = self.store.end(live.hash, Ending::Logout).await?;
-            note.ended("session_lost", &live.record.user, Some(&live.record.id), usize::from(ended));
+            note.ended("session_lost", live.record.user.as_ref(), Some(&live.record.id), usize::from(ended));
             let detail = format!("a cookie of the application names another user: {other}");
             return Err(Refusal::new(Reason::SessionLost, detail));
         }
@@ -393,7 +414,7 @@ impl Gate {
     /// The application has answered: `this` ends whatever it said, the others only where it did not fail.
     async fn log_out(&self, passage: &Passage<'_>, logout: Logout, status: u16, note: &mut Note) -> Result<(), Fault> {
         let Some(live) = passage.permit.session() else { return Ok(()) };
-        let user = &live.record.user;
+        let Some(user) = &live.record.user else { return Ok(()) };
         let count = match logout {
             Logout::This => usize::from(self.store.end(live.hash, Ending::Logout).await?),
             Logout::All | Logout::Others if status >= 400 => 0,
@@ -401,8 +422,8 @@ impl Gate {
             Logout::Others => self.store.end_user(user, Some(live.hash), Ending::Logout).await?,
         };
         match logout {
-            Logout::This => note.ended("logout", user, Some(&live.record.id), count),
-            Logout::All | Logout::Others => note.ended("logout", user, None, count),
+            Logout::This => note.ended("logout", Some(user), Some(&live.record.id), count),
+            Logout::All | Logout::Others => note.ended("logout", Some(user), None, count),
         }
         Ok(())
     }
@@ -413,6 +434,19 @@ impl Gate {
         replies::put_request_id(response.headers_mut(), &note.request_id);
         response
     }
+}
+
+/// The held cookies that a request begins with.
+fn begins_with<'a>(passage: &Passage<'a>) -> &'a [HeldCookie] {
+    match passage.permit.session() {
+        Some(live) if passage.decided.rule.login.is_none() => &live.record.jar,
+        _ => guest_jar(passage),
+    }
+}
+
+/// The cookies of the guest who logs in.
+fn guest_jar<'a>(passage: &Passage<'a>) -> &'a [HeldCookie] {
+    passage.permit.guest().map_or(&[], |live| &live.record.jar)
 }
 
 /// What is fetched before a login or logout, where the rule names something.

@@ -175,17 +175,21 @@ fn url_decode_keeping_plus(text: &[u8]) -> Vec<u8> {
 }
 
 /// Whom a later reply's cookies name in the session user's place. A source that never named the user, because the login was
-/// another one, says nothing of this session.
+/// another one, says nothing of this session. A guest is nobody, or whomever the cookies named from the beginning: applications
+/// have names for them, too.
 pub fn other_user(source: &UserSource, live: &Live, changes: &[jar::Change], now: Timestamp) -> Option<UserId> {
     let Source::Cookie(glob) = &source.from else { return None };
     let users = |jar: &[HeldCookie]| -> Vec<UserId> {
         jar::named(jar, glob, now).filter_map(|value| refine(source, &value)).collect()
     };
-    let (before, user) = (users(&live.record.jar), &live.record.user);
-    if !before.is_empty() && !before.contains(user) {
-        return None;
+    let mut known = users(&live.record.jar);
+    if let Some(user) = &live.record.user {
+        if !known.is_empty() && !known.contains(user) {
+            return None;
+        }
+        known = vec![user.clone()];
     }
     let mut set = Vec::new();
     jar::apply(&mut set, changes, now);
-    users(&set).into_iter().find(|named| named != user)
+    users(&set).into_iter().find(|named| !known.contains(named))
 }

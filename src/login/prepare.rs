@@ -62,9 +62,14 @@ impl Prepared {
         headers::instead(instead, inbound, context, settings)
     }
 
+    /// Its path.
+    pub fn path(&self) -> &str {
+        pages::path_of(&self.target)
+    }
+
     /// Its Cookie line.
     pub fn cookies(&self, now: Timestamp) -> Vec<u8> {
-        jar::cookie_line(&self.jar, pages::path_of(&self.target), now)
+        jar::cookie_line(&self.jar, self.path(), now)
     }
 }
 
