@@ -10,6 +10,7 @@ use http::{HeaderName, Response};
 
 use crate::clock::Clock;
 use crate::credentials::{self, Claims};
+use crate::login::steps::Steps;
 use crate::policy::login_rule::{Conditions, UserSource};
 use crate::policy::rule::Rule;
 use crate::policy::{Decided, Policy};
@@ -167,6 +168,8 @@ pub struct Gate {
     cookie_users: Vec<UserSource>,
     /// Headers of replies that `csrf` of some rule wants kept.
     kept_headers: Vec<HeaderName>,
+    /// Where logins tell what they go through.
+    steps: Steps,
     /// Names this gate among all that share the store.
     instance: String,
     /// Connections that it named so far.
@@ -193,10 +196,17 @@ impl Gate {
             holds_cookies,
             cookie_users,
             kept_headers,
+            steps: Steps::default(),
             instance: format!("{:032x}", fastrand::u128(..)),
             channels: AtomicU64::default(),
             settings,
         }
+    }
+
+    /// The same, which tells what its logins go through.
+    #[must_use]
+    pub fn telling(self, steps: Steps) -> Self {
+        Self { steps, ..self }
     }
 
     /// Answers one request. Never fails: whatever goes wrong is an envelope.

@@ -31,12 +31,14 @@ pub mod merge;
 mod pages;
 pub mod prepare;
 pub mod seal_token;
+pub mod steps;
 pub mod text;
 
 use issue::{Issued, NewSession, NotIssued};
 use judged::{Answer, Judged};
 pub use pages::Pages;
 use prepare::Prepared;
+use steps::{Seen, Step};
 
 /// A login under way.
 pub struct Attempt<'a> {
@@ -138,7 +140,9 @@ pub async fn watch(
     let answer = pages::read(response, desk.patience).await?;
     let mut jar = attempt.prepared.map_or(attempt.guest, |prepared| &prepared.jar).to_vec();
     take_up(&mut jar, &answer, attempt.path(), desk.clock);
-    let Some((user, adopted)) = finished(desk, attempt, &answer, &mut jar).await? else {
+    let finished = finished(desk, attempt, &answer, &mut jar).await;
+    attempt.pages.steps.tell(|| Step::Held(jar.iter().map(steps::held).collect()));
+    let Some((user, adopted)) = finished? else {
         return Ok(Watched::Failed(unchanged(answer, attempt.rule.hold_cookies)));
     };
     let new = NewSession { adopted, older: older(desk, attempt).await?, ..new_session(attempt, user.clone(), jar) };
@@ -174,6 +178,9 @@ async fn finished(
 ) -> Result<Option<(UserId, Option<Secret>)>, Trouble> {
     let (rule, now) = (attempt.rule, desk.clock.now());
     let judged = Judged::new(attempt.inbound, answer, jar, now).at(attempt.path());
+    let steps = attempt.pages.steps;
+    steps.tell(|| Step::Answered(Seen::of(answer, attempt.path(), now)));
+    judged.tell(&rule.success, steps);
     if !judged.succeeded(&rule.success) {
         return Ok(None);
     }
@@ -192,9 +199,11 @@ async fn finished(
             let page = attempt.pages.get(target, attempt.inbound, jar, now).await?;
             let page = pages::read(page, desk.patience).await?;
             take_up(jar, &page, pages::path_of(target), desk.clock);
+            steps.tell(|| Step::Fetched(target.clone(), Seen::of(&page, pages::path_of(target), now)));
             Judged::new(attempt.inbound, &page, jar, now).user(&rule.user_id)
         }
     };
+    steps.tell(|| Step::User(rule.user_id.from.to_string(), user.as_ref().map(ToString::to_string)));
     Ok(user.map_or_else(|| unfinished("login.user_id finds nobody in it"), |user| Some((user, adopted))))
 }
 

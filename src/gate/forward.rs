@@ -9,6 +9,7 @@ use crate::gate::bridge::message::Sent;
 use crate::gate::note::Note;
 use crate::gate::{Gate, Mode, guests, location, replies, upgrade};
 use crate::login::prepare::{self, Errand, Prepared};
+use crate::login::steps::Step;
 use crate::login::{self, Attempt, Desk, Pages, Watched, jar, judged};
 use crate::policy::before::Before;
 use crate::policy::csrf;
@@ -108,6 +109,9 @@ impl Gate {
             prepared: prepared.as_ref(),
             websocket: upgrade::key(passage.inbound, Some(passage.decided.rule)),
         };
+        if login.is_some() {
+            self.steps.tell(|| sent(passage.inbound, prepared.as_ref()));
+        }
         let response = self.send(passage.inbound, body, &load, note).await?;
         let mut response = match login {
             Some(login) => return Box::pin(self.watch_login((passage, &load), login, response, note)).await,
@@ -258,7 +262,11 @@ impl Gate {
             now: self.clock.now(),
             patience: self.patience(passage),
         };
-        Ok(prepare::prepare(before, errand).await?)
+        let prepared = prepare::prepare(before, errand).await;
+        prepared.map_err(|trouble| {
+            self.steps.tell(|| Step::Stopped(trouble.to_string()));
+            trouble.into()
+        })
     }
 
     /// A user's POST with the application's token, where it has left that out.
@@ -279,7 +287,7 @@ impl Gate {
 
     fn pages<'a>(&'a self, passage: &Passage<'a>, context: Context<'a>) -> Pages<'a> {
         let (upstream, settings) = (&self.upstream, &self.settings.forward);
-        Pages { upstream, settings, context, response_timeout: passage.decided.rule.response_timeout }
+        Pages { upstream, settings, context, steps: &self.steps, response_timeout: passage.decided.rule.response_timeout }
     }
 
     /// How long an answer that is read may take to come whole.
@@ -433,6 +441,20 @@ impl Gate {
         location::rewrite(response.headers_mut(), inbound.head.host(), &inbound.origin, &self.settings.forward);
         replies::put_request_id(response.headers_mut(), &note.request_id);
         response
+    }
+}
+
+/// A login as it goes out.
+fn sent(inbound: &Inbound, prepared: Option<&Prepared>) -> Step {
+    let head = &inbound.head;
+    match prepared {
+        Some(Prepared { method, target, form, .. }) => {
+            Step::Sent(method.clone(), target.clone(), form.as_ref().map(|form| form.to_vec()))
+        }
+        None => {
+            let form = inbound.gathered().filter(|_| inbound.is_form()).map(|form| form.to_vec());
+            Step::Sent(head.method().to_owned(), head.target_bytes().escape_ascii().to_string(), form)
+        }
     }
 }
 
