@@ -34,6 +34,7 @@ pub mod explain;
 mod forward;
 mod guests;
 mod location;
+mod logins;
 mod lost;
 mod note;
 mod read;

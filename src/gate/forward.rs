@@ -6,24 +6,23 @@ use http::{HeaderMap, HeaderName, Response};
 
 use crate::credentials::Claims;
 use crate::gate::bridge::message::Sent;
+use crate::gate::logins::{begins_with, sent};
 use crate::gate::note::Note;
-use crate::gate::{Gate, Mode, guests, location, replies, upgrade};
+use crate::gate::{Gate, guests, location, replies, upgrade};
 use crate::login::prepare::{self, Errand, Prepared};
 use crate::login::steps::Step;
-use crate::login::{self, Attempt, Desk, Pages, Watched, jar, judged};
+use crate::login::{Pages, jar, judged};
 use crate::policy::before::Before;
 use crate::policy::csrf;
-use crate::policy::login_rule::LoginRule;
 use crate::policy::rule::{Guests, Logout, Rule};
 use crate::policy::{Decided, Requirement};
 use crate::reply::{Body, Reason, Refusal};
 use crate::request::php::url_decode;
 use crate::request::{Inbound, Unreadable, body};
-use crate::store::{Ending, Fault, HeldCookie, Live};
-use crate::telemetry::Login;
+use crate::store::{Ending, Fault, Live};
 use crate::upstream::headers::{self, Context};
 use crate::upstream::{self, Outgoing, ResponseBody};
-use crate::verify::{LoginTry, Permit, Withdrawn};
+use crate::verify::{Permit, Withdrawn};
 
 /// A request that may pass, and everything that was decided about it.
 #[derive(Clone, Copy)]
@@ -44,7 +43,7 @@ impl Passage<'_> {
 }
 
 /// What a request carries besides its own head.
-struct Load<'a> {
+pub(super) struct Load<'a> {
     permit: &'a Permit,
     claims: &'a Claims<'a>,
     cookies: Option<Vec<u8>>,
@@ -52,7 +51,7 @@ struct Load<'a> {
     plain_reply: bool,
     rule: Option<&'a Rule>,
     /// What goes in place of the caller's own request.
-    prepared: Option<&'a Prepared>,
+    pub(super) prepared: Option<&'a Prepared>,
     /// The key, where it asks for a WebSocket and may.
     websocket: Option<&'a [u8]>,
 }
@@ -222,7 +221,7 @@ impl Gate {
         }
     }
 
-    fn context<'a>(&self, load: &'a Load<'_>, note: &'a Note, traceparent: &'a str) -> Context<'a> {
+    pub(super) fn context<'a>(&self, load: &'a Load<'_>, note: &'a Note, traceparent: &'a str) -> Context<'a> {
         Context {
             identity: load.permit.identity(),
             request_id: &note.request_id,
@@ -285,90 +284,20 @@ impl Gate {
         Some(prepare::with_field(inbound, &self.settings.forward, (&csrf.field, &value), jar))
     }
 
-    fn pages<'a>(&'a self, passage: &Passage<'a>, context: Context<'a>) -> Pages<'a> {
+    pub(super) fn pages<'a>(&'a self, passage: &Passage<'a>, context: Context<'a>) -> Pages<'a> {
         let (upstream, settings) = (&self.upstream, &self.settings.forward);
-        Pages { upstream, settings, context, steps: &self.steps, response_timeout: passage.decided.rule.response_timeout }
+        Pages {
+            upstream,
+            settings,
+            context,
+            steps: &self.steps,
+            response_timeout: passage.decided.rule.response_timeout,
+        }
     }
 
     /// How long an answer that is read may take to come whole.
     pub(super) fn patience(&self, passage: &Passage<'_>) -> Duration {
         passage.decided.rule.response_timeout.unwrap_or(self.settings.upstream.response_timeout)
-    }
-
-    /// Lets the login try, unless it is locked.
-    async fn begin_login(
-        &self,
-        passage: &Passage<'_>,
-        rule: &LoginRule,
-        note: &mut Note,
-    ) -> Result<Option<LoginTry<'_>>, Refusal> {
-        let inbound = passage.inbound;
-        let name = rule.user_name.as_ref().and_then(|field| judged::form_field(inbound, field));
-        match self.verifier.begin_login(&self.store, inbound.origin.ip, name.as_deref()).await {
-            Ok(begun) => Ok(begun),
-            Err(denial) if self.settings.mode == Mode::Observe => {
-                note.observed(&denial.into());
-                Ok(None)
-            }
-            Err(denial) => Err(denial.into()),
-        }
-    }
-
-    async fn watch_login(
-        &self,
-        (passage, load): (&Passage<'_>, &Load<'_>),
-        (rule, begun): (&LoginRule, Option<LoginTry<'_>>),
-        response: Response<ResponseBody>,
-        note: &mut Note,
-    ) -> Result<Response<Body>, Refusal> {
-        let traceparent = note.traceparent();
-        let attempt = Attempt {
-            pages: self.pages(passage, self.context(load, note, &traceparent)),
-            rule,
-            inbound: passage.inbound,
-            client: passage.permit.identity().client.as_ref(),
-            client_secret: passage.permit.client_secret(),
-            claims: passage.claims,
-            data_key: &self.settings.reply.keys.data,
-            prepared: load.prepared,
-            channel: passage.sent.and_then(Sent::channel),
-            guest: guest_jar(passage),
-            older: passage.sent.and_then(Sent::older),
-        };
-        let desk = Desk {
-            store: &self.store,
-            clock: &self.clock,
-            sessions: self.verifier.session_settings(),
-            patience: self.patience(passage),
-        };
-        let changes = self.changes_of(passage, load.prepared, response.headers());
-        let watched = login::watch(&desk, &attempt, response).await?;
-        if let (Some(live), Watched::Failed(_)) = (passage.permit.guest(), &watched) {
-            self.stays_guest(live, &changes, note).await;
-        }
-        match (begun, &watched) {
-            (Some(begun), Watched::Failed(_)) => begun.failed().await,
-            (Some(begun), _) => begun.succeeded().await,
-            (None, _) => {}
-        }
-        if matches!(watched, Watched::Failed(_)) {
-            note.login = Some(Login::Failed);
-        }
-        match watched {
-            Watched::Failed(_) if rule.failed_envelope => {
-                Err(Refusal::new(Reason::LoginFailed, "the application refused the login"))
-            }
-            Watched::Failed(response) => Ok(self.finish(passage.inbound, response.map(Body::own), note)),
-            Watched::Merged(new, response) => {
-                note.logged_in(new);
-                Ok(self.finish(passage.inbound, response.map(Body::own), note))
-            }
-            Watched::Envelope(new, data) => {
-                note.logged_in(new);
-                let message = self.settings.reply.logged_in(note.asked().accept_language);
-                Ok(self.envelope(message, data, note.asked()))
-            }
-        }
     }
 
     /// What a reply changes in the jar, and those of the pages before it.
@@ -437,38 +366,11 @@ impl Gate {
     }
 
     /// What every answer of the application gets on its way out.
-    fn finish(&self, inbound: &Inbound, mut response: Response<Body>, note: &Note) -> Response<Body> {
+    pub(super) fn finish(&self, inbound: &Inbound, mut response: Response<Body>, note: &Note) -> Response<Body> {
         location::rewrite(response.headers_mut(), inbound.head.host(), &inbound.origin, &self.settings.forward);
         replies::put_request_id(response.headers_mut(), &note.request_id);
         response
     }
-}
-
-/// A login as it goes out.
-fn sent(inbound: &Inbound, prepared: Option<&Prepared>) -> Step {
-    let head = &inbound.head;
-    match prepared {
-        Some(Prepared { method, target, form, .. }) => {
-            Step::Sent(method.clone(), target.clone(), form.as_ref().map(|form| form.to_vec()))
-        }
-        None => {
-            let form = inbound.gathered().filter(|_| inbound.is_form()).map(|form| form.to_vec());
-            Step::Sent(head.method().to_owned(), head.target_bytes().escape_ascii().to_string(), form)
-        }
-    }
-}
-
-/// The held cookies that a request begins with.
-fn begins_with<'a>(passage: &Passage<'a>) -> &'a [HeldCookie] {
-    match passage.permit.session() {
-        Some(live) if passage.decided.rule.login.is_none() => &live.record.jar,
-        _ => guest_jar(passage),
-    }
-}
-
-/// The cookies of the guest who logs in.
-fn guest_jar<'a>(passage: &Passage<'a>) -> &'a [HeldCookie] {
-    passage.permit.guest().map_or(&[], |live| &live.record.jar)
 }
 
 /// What is fetched before a login or logout, where the rule names something.

@@ -62,7 +62,9 @@ impl Gate {
 /// Logins begin a session, and logouts end theirs: what they answer tells nothing of a loss. A guest has nothing to lose that he
 /// could log in to: to him, pages that ask to log in are pages.
 fn watches(passage: &Passage<'_>) -> bool {
-    passage.permit.identity().user.is_some() && passage.decided.rule.login.is_none() && passage.decided.rule.logout.is_none()
+    passage.permit.identity().user.is_some()
+        && passage.decided.rule.login.is_none()
+        && passage.decided.rule.logout.is_none()
 }
 
 fn asks_for_body(conditions: &Conditions) -> bool {

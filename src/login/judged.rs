@@ -98,7 +98,8 @@ impl<'a> Judged<'a> {
         match check {
             Check::Status(_) => self.answer.head.status.as_u16().to_string(),
             Check::Json(pointer, _) => {
-                let found = self.value(pointer).map(|value| json::scalar(value).unwrap_or_else(|| "a list or object".into()));
+                let found =
+                    self.value(pointer).map(|value| json::scalar(value).unwrap_or_else(|| "a list or object".into()));
                 found.map_or_else(|| "nothing there".to_owned(), |found| steps::shown(&found))
             }
             Check::Cookie(glob) => match self.cookie(glob) {

@@ -112,7 +112,8 @@ impl Steps {
 
     /// All that were told.
     pub fn take(&self) -> Vec<Step> {
-        let kept = self.0.as_ref().map(|kept| std::mem::take(&mut *kept.lock().unwrap_or_else(PoisonError::into_inner)));
+        let kept =
+            self.0.as_ref().map(|kept| std::mem::take(&mut *kept.lock().unwrap_or_else(PoisonError::into_inner)));
         kept.unwrap_or_default()
     }
 }
@@ -138,9 +139,9 @@ fn values(json: &Value) -> Vec<String> {
 fn gather(json: &Value, at: String, found: &mut Vec<String>) {
     match json {
         _ if found.len() >= MAX_VALUES => {}
-        Value::Object(members) => members
-            .iter()
-            .for_each(|(name, value)| gather(value, format!("{at}/{}", name.replace('~', "~0").replace('/', "~1")), found)),
+        Value::Object(members) => members.iter().for_each(|(name, value)| {
+            gather(value, format!("{at}/{}", name.replace('~', "~0").replace('/', "~1")), found)
+        }),
         Value::Array(items) => {
             items.iter().enumerate().for_each(|(index, value)| gather(value, format!("{at}/{index}"), found));
         }
@@ -155,7 +156,8 @@ mod tests {
 
     #[test]
     fn json_is_told_by_pointers_and_long_texts_are_not() {
-        let json = serde_json::json!({"code": 1, "data": {"uid": "7", "a/b": null, "t": "0123456789abcdef0"}, "l": [true]});
+        let json =
+            serde_json::json!({"code": 1, "data": {"uid": "7", "a/b": null, "t": "0123456789abcdef0"}, "l": [true]});
         assert_eq!(
             values(&json),
             ["/code = 1", "/data/a~1b = null", "/data/t = (text of 17 characters)", "/data/uid = \"7\"", "/l/0 = true"]

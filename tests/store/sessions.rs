@@ -292,8 +292,7 @@ async fn a_guests_session_lives_as_others_do_and_is_nobodys() {
         bench.store.flush().await.unwrap();
         bench.pass(IDLE + Duration::from_secs(60));
         bench.live(hash).await;
-        let admission =
-            Admission { hash: user, record: &bench.session("7"), idle: IDLE, cap, older: Some(hash) };
+        let admission = Admission { hash: user, record: &bench.session("7"), idle: IDLE, cap, older: Some(hash) };
         assert_eq!(bench.store.admit(admission).await, stands, "it counts for no user's cap");
         assert!(bench.find(hash).await.is_none(), "replaced by the user's");
         assert_eq!(bench.listed("7").await, [user]);

@@ -25,7 +25,8 @@ fn put(lines: &mut Vec<String>, step: &Step, password: &str) {
         Step::Took(field, length) => say("took", format!("{field} ({length} bytes)")),
         Step::Sent(method, target, form) => {
             say("sent", format!("{method} {target}"));
-            for field in form.iter().flat_map(|form| form.split(|byte| *byte == b'&')).filter(|field| !field.is_empty()) {
+            for field in form.iter().flat_map(|form| form.split(|byte| *byte == b'&')).filter(|field| !field.is_empty())
+            {
                 say("", sent_field(field, password));
             }
         }

@@ -75,12 +75,7 @@ impl Redis {
         Ok(())
     }
 
-    async fn write_and_list(
-        &self,
-        user: &UserId,
-        login: &Admission<'_>,
-        deadline: Instant,
-    ) -> Result<Listing, Fault> {
+    async fn write_and_list(&self, user: &UserId, login: &Admission<'_>, deadline: Instant) -> Result<Listing, Fault> {
         let mut commands = Pipeline::new();
         self.write(&mut commands, login)?;
         let list = self.codec.user_key(user);
