@@ -16,7 +16,7 @@ use crate::policy::login_rule::{LoginReply, LoginRule, Source, TokenSource};
 use crate::request::Inbound;
 use crate::secret::Secret;
 use crate::store::channel::Channel;
-use crate::store::{self, Found, HeldCookie, Question, Store};
+use crate::store::{self, Ending, Found, HeldCookie, Live, Question, Store};
 use crate::upstream::{self, ResponseBody};
 use crate::verify::SessionSettings;
 
@@ -60,13 +60,22 @@ pub struct Attempt<'a> {
     pub prepared: Option<&'a Prepared>,
     /// The connection that asks, where the session shall live on it.
     pub channel: Option<&'a Channel>,
-    /// The guest's cookies that it goes on from; none begins from a clean jar.
-    pub guest: &'a [HeldCookie],
+    /// The guest's session that it goes on from; without one it begins from a clean jar.
+    pub guest: Option<&'a Live>,
     /// The session in whose place the new one comes, where that is known.
     pub older: Option<TokenHash>,
 }
 
 impl Attempt<'_> {
+    /// The cookies that the login went out with.
+    fn begins_with(&self) -> &[HeldCookie] {
+        match (self.prepared, self.guest) {
+            (Some(prepared), _) => &prepared.jar,
+            (None, Some(live)) => &live.record.jar,
+            (None, None) => &[],
+        }
+    }
+
     /// The path that was asked.
     fn path(&self) -> &str {
         self.prepared.map_or(&self.inbound.target.raw_path, Prepared::path)
@@ -138,7 +147,7 @@ pub async fn watch(
     response: Response<ResponseBody>,
 ) -> Result<Watched, Trouble> {
     let answer = pages::read(response, desk.patience).await?;
-    let mut jar = attempt.prepared.map_or(attempt.guest, |prepared| &prepared.jar).to_vec();
+    let mut jar = attempt.begins_with().to_vec();
     take_up(&mut jar, &answer, attempt.path(), desk.clock);
     let finished = finished(desk, attempt, &answer, &mut jar).await;
     attempt.pages.steps.tell(|| Step::Held(jar.iter().map(steps::held).collect()));
@@ -183,6 +192,10 @@ async fn finished(
     judged.tell(&rule.success, steps);
     if !judged.succeeded(&rule.success) {
         return Ok(None);
+    }
+    if let Some(live) = attempt.guest {
+        // To the application the guest is somebody from now on, whatever becomes of this login.
+        desk.store.end(live.hash, Ending::Logout).await?;
     }
     let adopted = match &rule.user_token {
         TokenSource::Issue => None,

@@ -24,6 +24,9 @@ rules:
   - endpoint: login
     require: client
     login: {success: {json: {/code: 1}}, user_id: "cookie:uid", user_name: "form:user"}
+  - endpoint: nameless
+    require: client
+    login: {success: {json: {/code: 1}}, user_id: "json:/data/nobody", user_name: "form:user"}
   - {path: /home.php, endpoint: {is: home/x/y}, require: client}
   - {path: /only.php, require: user_only}
   - {path: "/*.php", require: user}
@@ -196,6 +199,19 @@ async fn a_guest_whom_the_application_takes_for_somebody_is_one_no_longer() {
     let bruno = shop.ask("POST", "cart", Some(&guest), &[("name", "bruno")]).await;
     bruno.assert_refused(401, "session_lost");
     assert_ne!(token_of(&shop.cart(Some(&guest), "x").await), guest);
+}
+
+#[tokio::test]
+async fn a_login_that_the_application_accepts_and_that_names_nobody_leaves_no_guest_who_is_somebody() {
+    let shop = Shop::of("client", "memory:", "idle: 2h").await;
+    let captcha = shop.ask("GET", "captcha", None, &[]).await;
+    let (guest, captcha) = (token_of(&captcha), captcha_of(&captcha));
+    let fields = [("user", "anna"), ("pass", "anna123"), ("captcha", &captcha)];
+    let nameless = shop.ask("POST", "nameless", Some(&guest), &fields).await;
+    assert_eq!((nameless.at("/code"), nameless.at("/data/user_token")), (1.into(), serde_json::Value::Null));
+    let cart = shop.ask("GET", "cart", Some(&guest), &[]).await;
+    assert_ne!(token_of(&cart), guest);
+    assert_eq!(cart.at("/data/name"), serde_json::Value::Null);
 }
 
 #[tokio::test]

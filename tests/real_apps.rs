@@ -1,5 +1,6 @@
 //! Real applications, unmodified, through the gate: those of Debian's packages that need no database server. `scripts/test-apps` drives
 //! them, and the others, too.
+#![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
 
 use std::path::Path;
 use std::process::Command;

@@ -122,7 +122,7 @@ fn what_cannot_be_tried_is_said_before_anything_is_sent() {
         (&["api_login"][..], "--password-field"),
         (&["login", "--field", "x"][..], "give NAME=VALUE"),
         (&["/*/open.php", "--password-field", "p"][..], "give --target"),
-        (&["login", "--target", "/home.php"][..], "goes to the rule default, not to login"),
+        (&["login", "--target", "/home.php"][..], "user in form, where no login is: give --target"),
         (&["login", "--target", "/a b"][..], "blanks"),
     ] {
         let said = tried(&php, "anna123", arguments);

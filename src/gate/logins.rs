@@ -55,7 +55,7 @@ impl Gate {
             data_key: &self.settings.reply.keys.data,
             prepared: load.prepared,
             channel: passage.sent.and_then(Sent::channel),
-            guest: guest_jar(passage),
+            guest: passage.permit.guest(),
             older: passage.sent.and_then(Sent::older),
         };
         let desk = Desk {

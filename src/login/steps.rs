@@ -16,7 +16,7 @@ use crate::store::HeldCookie;
 /// Most values of a JSON reply that are told.
 const MAX_VALUES: usize = 20;
 /// Longer texts may be tokens: their length is told alone.
-const MAX_TEXT: usize = 16;
+const MAX_TEXT: usize = 12;
 
 /// One of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,19 +131,19 @@ pub fn shown(text: &str) -> String {
 
 fn values(json: &Value) -> Vec<String> {
     let mut found = Vec::new();
-    gather(json, String::new(), &mut found);
+    gather(json, "", &mut found);
     found.truncate(MAX_VALUES);
     found
 }
 
-fn gather(json: &Value, at: String, found: &mut Vec<String>) {
+fn gather(json: &Value, at: &str, found: &mut Vec<String>) {
     match json {
         _ if found.len() >= MAX_VALUES => {}
         Value::Object(members) => members.iter().for_each(|(name, value)| {
-            gather(value, format!("{at}/{}", name.replace('~', "~0").replace('/', "~1")), found)
+            gather(value, &format!("{at}/{}", name.replace('~', "~0").replace('/', "~1")), found)
         }),
         Value::Array(items) => {
-            items.iter().enumerate().for_each(|(index, value)| gather(value, format!("{at}/{index}"), found));
+            items.iter().enumerate().for_each(|(index, value)| gather(value, &format!("{at}/{index}"), found));
         }
         Value::String(text) => found.push(format!("{at} = {}", shown(text))),
         other => found.push(format!("{at} = {other}")),

@@ -25,7 +25,7 @@ pub(super) fn of(rule: &Rule, policy: &Policy) -> Made {
         }
     };
     let params = rule.matcher.params.iter().filter_map(|(name, glob)| Some((name.as_str(), literal(glob)?)));
-    let target = target.map(|target| params.fold(target, |target, (name, value)| with(target, name, value)));
+    let target = target.map(|target| params.fold(target, |target, (name, value)| with(&target, name, value)));
     Made { target, form }
 }
 
@@ -61,13 +61,13 @@ fn spelled(
         let path = filled(template, part)?;
         target = match std::str::from_utf8(name).ok()? {
             "" => format!("{target}?{path}"),
-            name => with(target, name, &path),
+            name => with(&target, name, &path),
         };
     }
     for (place, which, name) in &source.params {
         let (name, Some(value)) = (String::from_utf8(name.clone()).ok()?, part(*which)) else { continue };
         match place {
-            Place::Query | Place::Request => target = with(target, &name, value),
+            Place::Query | Place::Request => target = with(&target, &name, value),
             Place::Form => form.push((name, value.to_owned())),
         }
     }
@@ -93,7 +93,7 @@ fn filled<'a>(template: &Template, part: impl Fn(Part) -> Option<&'a str>) -> Op
     Some(path)
 }
 
-fn with(target: String, name: &str, value: &str) -> String {
+fn with(target: &str, name: &str, value: &str) -> String {
     let separator = if target.contains('?') { '&' } else { '?' };
     format!("{target}{separator}{name}={value}")
 }

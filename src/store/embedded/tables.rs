@@ -121,10 +121,10 @@ impl Tables {
         }
         if let Some(entry) = entry {
             self.expiries.insert((entry.expires, hash));
-            if let Body::Live(record) = &entry.body {
-                if let Some(user) = &record.user {
-                    self.users.entry(user.clone()).or_default().insert((record.created, hash));
-                }
+            if let Body::Live(record) = &entry.body
+                && let Some(user) = &record.user
+            {
+                self.users.entry(user.clone()).or_default().insert((record.created, hash));
             }
             self.sessions.insert(hash, entry);
         }
