@@ -81,7 +81,7 @@ fn token_of(reply: &Reply) -> String {
 }
 
 fn captcha_of(reply: &Reply) -> String {
-    reply.at("/data/captcha").as_str().expect("a captcha").to_owned()
+    reply.at("/data/captcha").as_str().map_or_else(|| panic!("no captcha in {reply:?}"), str::to_owned)
 }
 
 /// A guest who fills a cart, fails to log in, logs in, and goes on with the cart.

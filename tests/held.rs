@@ -545,7 +545,7 @@ async fn a_session_that_should_have_ended_while_redis_was_away_is_trusted_no_mor
     assert!(store.end(one, Ending::Logout).await.is_err());
     assert!(find(&store, one).await.is_err());
     assert!(lives(&store, other).await);
-    assert!(store.end_user(&UserId::new("7").ok(), None, Ending::Logout).await.is_err());
+    assert!(store.end_user(&UserId::new("7").unwrap(), None, Ending::Logout).await.is_err());
     assert!(find(&store, other).await.is_err());
 }
 
