@@ -21,6 +21,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::admin::answer::{Problem, Response};
 use crate::admin::health::Readiness;
+use crate::admin::tries::Tries;
 use crate::clock::Clock;
 use crate::reload::Reload;
 use crate::secret::{Secret, same};
@@ -34,13 +35,14 @@ use crate::websocket::open::Open;
 
 mod answer;
 mod clients;
-mod duration;
 mod events;
 mod health;
 mod metrics;
+mod page;
 mod path;
 mod reload;
 mod sessions;
+mod tries;
 
 /// Largest body that the API takes, in bytes.
 const MAX_BODY: usize = 64 * 1024;
@@ -99,12 +101,13 @@ pub struct Parts {
 pub struct Admin {
     parts: ArcSwap<Parts>,
     readiness: Readiness,
+    tries: Tries,
 }
 
 impl Admin {
     /// Of those parts.
     pub fn new(parts: Parts) -> Self {
-        Self { parts: ArcSwap::from_pointee(parts), readiness: Readiness::default() }
+        Self { parts: ArcSwap::from_pointee(parts), readiness: Readiness::default(), tries: Tries::default() }
     }
 
     /// Works on other parts from now on.
@@ -114,7 +117,7 @@ impl Admin {
 
     async fn answer(&self, request: Request<Incoming>) -> http::Response<Either<Full<Bytes>, events::Stream>> {
         let streamed = match (request.uri().path(), request.method()) {
-            ("/api/v1/events", &Method::GET) => self.listen(request.headers()),
+            ("/api/v1/events", &Method::GET) => self.listen(request.headers()).await,
             _ => return self.route(request).await.unwrap_or_else(Problem::into_response).map(Either::Left),
         };
         match streamed {
@@ -123,9 +126,9 @@ impl Admin {
         }
     }
 
-    fn listen(&self, headers: &HeaderMap) -> Result<http::Response<events::Stream>, Problem> {
+    async fn listen(&self, headers: &HeaderMap) -> Result<http::Response<events::Stream>, Problem> {
         let parts = &*self.parts.load_full();
-        Self::authorise(parts, headers)?;
+        self.authorise(parts, headers).await?;
         events::stream(parts)
     }
 
@@ -138,25 +141,30 @@ impl Admin {
                 only_get(&head.method)?;
                 Ok(self.readiness.answer(parts).await)
             }
-            "/metrics" => only_get(&head.method).map(|()| metrics::page(parts)),
+            "/metrics" => only_get(&head.method).map(|()| metrics::page(parts, &self.tries)),
+            path if page::holds(path) => {
+                only_get(&head.method)?;
+                if parts.tokens.is_empty() { Err(Problem::off()) } else { page::file(path) }
+            }
             path => {
                 let rest = path.strip_prefix("/api/v1/").ok_or_else(Problem::no_such_path)?;
-                Self::authorise(parts, &head.headers)?;
+                self.authorise(parts, &head.headers).await?;
                 let segments = path::segments(rest)?;
                 Self::api(parts, &head.method, &segments, read(body).await?).await
             }
         }
     }
 
-    fn authorise(parts: &Parts, headers: &HeaderMap) -> Result<(), Problem> {
+    async fn authorise(&self, parts: &Parts, headers: &HeaderMap) -> Result<(), Problem> {
         let tokens = &parts.tokens;
         if tokens.is_empty() {
-            return Err(Problem::not_found("the API is off: set `admin.token` in the configuration to use it"));
+            return Err(Problem::off());
         }
         let given = headers.get(AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
+        let Some(given) = given else { return Err(Problem::unauthorised()) };
         // Every token is compared, so that the time does not tell which one fits.
-        let opens = |given: &[u8]| tokens.iter().fold(false, |fits, token| fits | same(given, token.expose()));
-        if given.is_some_and(opens) { Ok(()) } else { Err(Problem::unauthorised()) }
+        let opens = || tokens.iter().fold(false, |fits, token| fits | same(given, token.expose()));
+        self.tries.judge(opens).await
     }
 
     async fn api(parts: &Parts, method: &Method, segments: &[String], body: Bytes) -> Result<Response, Problem> {

@@ -26,7 +26,7 @@ mod standing;
 mod worker;
 
 use force::{Force, Handles};
-use worker::Worker;
+use worker::{Sockets, Worker};
 
 pub use standing::Bound;
 
@@ -46,6 +46,8 @@ const LOOK_AT_KEYS: Duration = Duration::from_secs(1);
 pub struct Running {
     /// The public addresses, as bound.
     pub addresses: Vec<String>,
+    /// Where proxies ask, as bound.
+    pub decide: Option<String>,
     /// The admin address, as bound.
     pub admin: String,
     /// Operators who ask for the configuration to be read again.
@@ -77,23 +79,24 @@ impl Manner {
 
 /// Binds every port, opens the store, starts the threads. Nothing serves before everything stands.
 pub async fn start(settings: Settings, manner: Manner) -> anyhow::Result<Running> {
-    let listeners: Vec<Listener> = settings.server.listen.iter().map(Listener::bind).collect::<Result<_, _>>()?;
+    let sockets = bind(&settings)?;
     let admin_listener = Listener::bind(&settings.admin.listen).context("the admin listener")?;
     let Manner { clock, log, workers } = manner;
     let store = Store::open(&settings.store, clock.clone()).await?.holding(settings.held);
     let telemetry = Telemetry::new(log, clock.now()).exporting(settings.log.traces.clone());
     let (trigger, shutdown) = shutdown::channel();
     let (reload, asks) = reload::channel();
-    let addresses = listeners.iter().map(Listener::address).collect();
+    let addresses = sockets.public.iter().map(Listener::address).collect();
+    let decide = sockets.decide.as_ref().map(Listener::address);
     let admin_address = admin_listener.address();
 
     let handles = Handles { store, clock, telemetry: telemetry.clone(), shutdown: shutdown.clone(), reload };
     let tls = settings.server.tls.clone();
     let force = Force::begin(settings, handles, workers.max(1));
-    let listeners = Arc::new(listeners);
+    let sockets = Arc::new(sockets);
     let mut threads = Vec::new();
     for (number, worker) in force.workers().iter().enumerate() {
-        threads.push(spawn(format!("worker-{number}"), Worker::serve(worker, listeners.clone(), shutdown.clone()))?);
+        threads.push(spawn(format!("worker-{number}"), Worker::serve(worker, sockets.clone(), shutdown.clone()))?);
     }
     let (admin, renewing) = (force.admin(), force.renewing());
     let serve_admin = async move {
@@ -106,7 +109,13 @@ pub async fn start(settings: Settings, manner: Manner) -> anyhow::Result<Running
         }
     };
     threads.push(spawn("admin".to_owned(), serve_admin)?);
-    Ok(Running { addresses, admin: admin_address, asks, trigger, threads, force, telemetry })
+    Ok(Running { addresses, decide, admin: admin_address, asks, trigger, threads, force, telemetry })
+}
+
+fn bind(settings: &Settings) -> anyhow::Result<Sockets> {
+    let public = settings.server.listen.iter().map(Listener::bind).collect::<Result<_, _>>()?;
+    let decide = settings.decide.iter().flat_map(|decide| &decide.listen).next();
+    Ok(Sockets { public, decide: decide.map(Listener::bind).transpose().context("the listener of decide")? })
 }
 
 impl Running {

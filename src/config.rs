@@ -43,6 +43,8 @@ pub struct Settings {
     pub gate: crate::gate::Settings,
     /// The public listener.
     pub server: crate::server::Settings,
+    /// `decide`: the listener for proxies that ask.
+    pub decide: Option<crate::server::Settings>,
     /// The store.
     pub store: crate::store::Settings,
     /// What of its answers is held.

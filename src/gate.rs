@@ -2,9 +2,9 @@
 //!
 //! [`Gate::answer`] stands around it: it starts the clock, renders what the walk came to, and records one outcome.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use http::{HeaderName, Response};
 
@@ -20,7 +20,7 @@ use crate::request::body::{self, Limits};
 use crate::request::head::Head;
 use crate::request::reserved::{Parts, Reserved};
 use crate::request::target::Lenient;
-use crate::request::{Inbound, Unreadable};
+use crate::request::{Inbound, Unreadable, inquiry};
 use crate::store::Store;
 use crate::telemetry::{Recorder, RuleLabel};
 use crate::upstream::{self, Interim, Upstream};
@@ -28,6 +28,7 @@ use crate::verify::{self, Case, Excess, Permit, Verifier, signature};
 use crate::websocket::open::Open;
 use crate::websocket::takeover::Switch;
 
+mod asked;
 pub mod bridge;
 pub mod cors;
 pub mod explain;
@@ -41,6 +42,7 @@ mod read;
 mod redact;
 mod replies;
 mod signed;
+mod under_way;
 mod unwinding;
 mod upgrade;
 
@@ -48,6 +50,7 @@ use bridge::message::Sent;
 use cors::PREFLIGHT;
 use forward::Passage;
 use note::Note;
+use under_way::UnderWay;
 use unwinding::caught;
 
 /// A request as the server hands it over.
@@ -112,6 +115,8 @@ pub struct Settings {
     pub reply: reply::Settings,
     /// `cors`
     pub cors: Option<cors::Settings>,
+    /// `decide`: how proxies ask about requests that they forward themselves.
+    pub inquiry: Option<inquiry::Settings>,
     /// Counts connections that are WebSockets.
     pub websockets: Open,
     /// Whether each request is logged.
@@ -175,6 +180,8 @@ pub struct Gate {
     instance: String,
     /// Connections that it named so far.
     channels: AtomicU64,
+    /// What decides in its place since the configuration changed.
+    successor: OnceLock<Arc<Self>>,
 }
 
 impl Gate {
@@ -200,6 +207,7 @@ impl Gate {
             steps: Steps::default(),
             instance: format!("{:032x}", fastrand::u128(..)),
             channels: AtomicU64::default(),
+            successor: OnceLock::new(),
             settings,
         }
     }
@@ -210,23 +218,43 @@ impl Gate {
         Self { steps, ..self }
     }
 
+    /// Another decides from now on. Requests keep to this one; who stays longer asks for the [`Gate::latest`].
+    pub fn give_way_to(&self, successor: Arc<Self>) {
+        // Only one ever comes after it.
+        let _ = self.successor.set(successor);
+    }
+
+    /// The one that decides now.
+    fn latest(self: &Arc<Self>) -> &Arc<Self> {
+        let mut latest = self;
+        while let Some(successor) = latest.successor.get() {
+            latest = successor;
+        }
+        latest
+    }
+
     /// Answers one request. Never fails: whatever goes wrong is an envelope.
     pub async fn answer(self: &Arc<Self>, arrived: Arrived) -> Response<Body> {
-        let mut note = Note::new(self.clock.now(), &arrived);
-        let started = Instant::now();
-        let mut response = match caught(self.walk(arrived, &mut note)).await {
+        let note = Note::new(self.clock.now(), &arrived);
+        self.answer_noted(arrived, note).await
+    }
+
+    async fn answer_noted(self: &Arc<Self>, arrived: Arrived, note: Note) -> Response<Body> {
+        let mut under_way = UnderWay::begin(self, note);
+        let note = &mut under_way.note;
+        let mut response = match caught(Box::pin(self.walk(arrived, note))).await {
             Ok(response) => response,
-            Err(refusal) => self.refuse(refusal, &mut note),
+            Err(refusal) => self.refuse(refusal, note),
         };
         if let Some(cors) = &self.settings.cors {
             cors.tell(response.headers_mut(), note.asking.as_ref(), note.preflight.as_deref());
         }
-        self.record(note, response.status().as_u16(), started.elapsed());
+        under_way.end(response.status().as_u16());
         response
     }
 
     /// Tells what became of a request.
-    fn record(&self, note: Note, status: u16, duration: Duration) {
+    fn record(&self, note: &mut Note, status: u16, duration: Duration) {
         let shown = note.is_shown(&self.recorder).then_some(&self.settings.reading.reserved);
         self.recorder.record(&note.outcome(status, duration, shown));
     }
@@ -235,6 +263,7 @@ impl Gate {
     async fn walk(self: &Arc<Self>, arrived: Arrived, note: &mut Note) -> Result<Response<Body>, Refusal> {
         let (sent, peer) = (arrived.sent.clone(), arrived.peer);
         let sent = sent.as_deref();
+        let arrived = if note.inquiry { self.asked_about(arrived)? } else { arrived };
         let mut inbound = self.read(arrived, note).await?;
         if let Some(response) = self.preflight(&inbound, note) {
             return Ok(response);
@@ -259,12 +288,20 @@ impl Gate {
                     return self.bridge((&inbound, peer), bridge, &permit, note);
                 }
                 let passage = Passage { inbound: &inbound, claims: &claims, decided: &decided, permit: &permit, sent };
+                if note.inquiry {
+                    self.check_held(&passage)?;
+                    permit.told().await;
+                    return self.let_pass(&inbound, &permit, note);
+                }
                 let response = self.pass(&passage, body, note).await;
                 permit.told().await;
                 self.go_on(&inbound, (decided.rule, Some(&permit)), response?, note)
             }
             Err(refusal) if self.lets_by(&refusal) && sent.is_none() => {
                 note.observed(&refusal);
+                if note.inquiry {
+                    return self.let_pass(&inbound, &Permit::observed(), note);
+                }
                 self.gather_rest(&inbound, &mut body).await?;
                 let response = Box::pin(self.pass_observed(&inbound, body, note)).await?;
                 match self.settings.policy.websocket(&inbound) {
@@ -291,6 +328,9 @@ impl Gate {
         let decided = decided?;
         note.rule = Some(RuleLabel { name: Arc::clone(&decided.rule.name), number: decided.number });
         note.websocket = decided.rule.websocket.is_some();
+        if note.inquiry {
+            self.settings.check_inquiry(inbound, claims, decided.rule)?;
+        }
         upgrade::check(inbound, decided.rule)?;
         // A client that waits to be asked for its body (RFC 9110, 10.1.1) is asked once nothing else stands against its request.
         let waits = inbound.head.expects_continue();
@@ -334,7 +374,11 @@ impl Gate {
     }
 
     fn refuse(&self, refusal: Refusal, note: &mut Note) -> Response<Body> {
-        let mut response = self.settings.reply.refuse(&refusal, note.asked());
+        let reply = &self.settings.reply;
+        let mut response = match note.inquiry {
+            true => reply.refuse_inquiry(&refusal, note.asked()),
+            false => reply.refuse(&refusal, note.asked()),
+        };
         if note.websocket && refusal.reason == Reason::Malformed {
             upgrade::tell_version(response.headers_mut());
         }

@@ -100,6 +100,8 @@ pub struct NewLogin {
     pub user: UserId,
     /// The session that stands.
     pub issued: Issued,
+    /// The session that ended for it: the one under which the login was made.
+    pub replaced: Option<Live>,
 }
 
 /// Why a login could not be finished.
@@ -154,7 +156,9 @@ pub async fn watch(
     let Some((user, adopted)) = finished? else {
         return Ok(Watched::Failed(unchanged(answer, attempt.rule.hold_cookies)));
     };
-    let new = NewSession { adopted, older: older(desk, attempt).await?, ..new_session(attempt, user.clone(), jar) };
+    let older = older(desk, attempt).await?;
+    let hash = older.as_ref().map(|older| older.hash);
+    let new = NewSession { adopted, older: hash, ..new_session(attempt, user.clone(), jar) };
     let issued = issue::issue(desk.store, desk.clock, desk.sessions, new).await?;
     let data = merge::data(&user, &issued);
     let merged = match attempt.rule.reply {
@@ -165,7 +169,9 @@ pub async fn watch(
         }
         LoginReply::Envelope => None,
     };
-    let new = NewLogin { user, issued };
+    // One that adopts its token anew is the same session.
+    let replaced = older.filter(|older| older.hash != issued.hash);
+    let new = NewLogin { user, issued, replaced };
     Ok(match merged {
         Some(body) => Watched::Merged(new, with_body(answer.head, body, attempt.rule.hold_cookies)),
         None => Watched::Envelope(new, data),
@@ -250,10 +256,13 @@ fn new_session(attempt: &Attempt<'_>, user: UserId, jar: Vec<HeldCookie>) -> New
 }
 
 /// The session that the login was made under: the claimed user's, living where the login comes from, and not bound to another
-/// client.
-async fn older(desk: &Desk<'_>, attempt: &Attempt<'_>) -> Result<Option<TokenHash>, store::Fault> {
-    let Some(token) = attempt.claims.user_token else { return Ok(attempt.older) };
-    let hashes = desk.store.hashes(token);
+/// client. Of a message without one, the session that lives on its connection.
+async fn older(desk: &Desk<'_>, attempt: &Attempt<'_>) -> Result<Option<Live>, store::Fault> {
+    let (hashes, is_own) = match (attempt.claims.user_token, attempt.older) {
+        (Some(token), _) => (desk.store.hashes(token), false),
+        (None, Some(older)) => (vec![older], true),
+        (None, None) => return Ok(None),
+    };
     let question = Question { session: &hashes, ..Question::default() };
     let Some(Found::Live(live)) = desk.store.ask(question).await?.session else { return Ok(None) };
     let record = &live.record;
@@ -262,7 +271,7 @@ async fn older(desk: &Desk<'_>, attempt: &Attempt<'_>) -> Result<Option<TokenHas
     let unbound = record.user.is_none() && record.client.is_none();
     let foreign = attempt.client.is_some() && !unbound && record.client.as_ref() != attempt.client;
     let here = record.channel.as_ref().map(|channel| &channel.id) == attempt.channel.map(|channel| &channel.id);
-    Ok((owned && here && !(foreign && desk.sessions.bind_client)).then_some(live.hash))
+    Ok((is_own || owned && here && !(foreign && desk.sessions.bind_client)).then_some(live))
 }
 
 /// The application's answer as it is, but for cookies that reach nobody.

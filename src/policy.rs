@@ -179,6 +179,11 @@ impl Policy {
         if self.websockets.is_empty() || !upgrade::is_asked(&inbound.head) {
             return None;
         }
+        self.websocket_route(inbound)
+    }
+
+    /// The rule for WebSockets at that path, whether the request asks for one or not.
+    pub fn websocket_route(&self, inbound: &Inbound) -> Option<(usize, &Rule)> {
         let path = self.reader.path_without_script(inbound.target.matched());
         let target = &inbound.target;
         let fits = |(_, rule): &(usize, &Rule)| rule.matcher.path_allows(path, target.matched(), target.is_lenient());

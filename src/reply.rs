@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{Response, StatusCode};
+use http::{HeaderName, Response, StatusCode};
 use serde_json::Value;
 
 use crate::clock::Timestamp;
@@ -203,6 +203,21 @@ impl Settings {
         response
     }
 
+    /// The same for a proxy that asked on behalf of its client. There the status decides, so it always tells; the envelope stands in a
+    /// header as well, for proxies that pass no body on.
+    pub fn refuse_inquiry(&self, refusal: &Refusal, asked: Asked<'_>) -> Response<Body> {
+        let mut response = self.refuse(refusal, asked);
+        *response.status_mut() = StatusCode::from_u16(refusal.reason.status()).unwrap_or(StatusCode::FORBIDDEN);
+        let envelope = match response.body() {
+            Body::Own(Some(text)) => HeaderValue::from_maybe_shared(text.clone()).ok(),
+            Body::Own(None) | Body::Upstream(_) => None,
+        };
+        response
+            .headers_mut()
+            .extend(envelope.map(|envelope| (HeaderName::from_static("x-ticketgate-envelope"), envelope)));
+        response
+    }
+
     /// Code and words of a refusal.
     pub fn told<'a>(&'a self, refusal: &'a Refusal, accept_language: Option<&[u8]>) -> (i64, Cow<'a, str>) {
         let code = self.codes.get(&refusal.reason).copied().unwrap_or(0);
@@ -290,7 +305,12 @@ fn prefers_chinese(accept_language: &[u8]) -> bool {
 
 /// A JSON string in ASCII, with `\uXXXX` for the rest, as PHP's `json_encode` writes it: safe in any charset.
 fn quoted(text: &str) -> String {
-    ascii(&Value::from(text).to_string())
+    let plain = |byte: u8| (byte == b' ' || byte.is_ascii_graphic()) && !matches!(byte, b'"' | b'\\');
+    // Nearly every text of ours, at a tenth of the cost.
+    match text.bytes().all(plain) {
+        true => ["\"", text, "\""].concat(),
+        false => ascii(&Value::from(text).to_string()),
+    }
 }
 
 /// The body of an answer.

@@ -12,6 +12,7 @@ pub mod address;
 pub mod body;
 pub mod head;
 pub mod headers;
+pub mod inquiry;
 pub mod multipart;
 pub mod php;
 pub mod reserved;

@@ -295,14 +295,19 @@ impl Worker {
     }
 
     /// By what was in force when the head had come, whatever has been taken up since.
-    fn answer(&self, slot: &Slot, request: Request<Incoming>, peer: Peer) -> Answer {
+    fn answer(
+        &self,
+        slot: &Slot,
+        request: Request<Incoming>,
+        peer: Peer,
+    ) -> impl Future<Output = Result<Response<Body>, Infallible>> + Send + use<> {
         let interim = slot.open_interim();
         let (head, serving) = slot.take().unwrap_or_else(|| (Err(Unreadable::Gone), self.current.take()));
         let slot = slot.clone();
         let switch = slot.switch.clone();
         let answer =
             serving.answer(Arrived { head, body: request.into_body().into(), peer, interim, switch, sent: None });
-        Box::pin(async move {
+        async move {
             let answer = answer.await;
             let switches = answer.as_ref().is_ok_and(|answer| answer.status() == StatusCode::SWITCHING_PROTOCOLS);
             if switches && slot.switch.is_left() {
@@ -311,7 +316,7 @@ impl Worker {
                 return pending().await;
             }
             answer
-        })
+        }
     }
 }
 

@@ -31,7 +31,7 @@ pub mod watch;
 use codec::Codec;
 use counting::Local;
 use embedded::Embedded;
-use held::{Changes, Held};
+use held::Held;
 use meter::{Meter, Op};
 use redis::Redis;
 use watch::{Bell, Watches};
@@ -148,14 +148,6 @@ impl Store {
         match &self.engine {
             Engine::Embedded(_) => held::Counted::default(),
             Engine::Redis(redis) => redis.held().map(|held| held.counted()).unwrap_or_default(),
-        }
-    }
-
-    /// Tells when a session may have changed. Look at it once this is made.
-    pub fn changes(&self, hash: TokenHash) -> Changes {
-        match &self.engine {
-            Engine::Redis(redis) => redis.held().map_or_else(Changes::untold, |held| held.changes(hash)),
-            Engine::Embedded(_) => Changes::untold(),
         }
     }
 

@@ -6,6 +6,7 @@ use std::io;
 use tracing_subscriber::EnvFilter;
 
 pub mod access_log;
+mod allowance;
 pub mod events;
 pub mod metrics;
 pub mod panics;
@@ -20,6 +21,7 @@ use crate::clock::Timestamp;
 use crate::ids::{ClientId, RequestId, SessionId, UserId};
 use crate::measure::Share;
 use crate::reply::Reason;
+use crate::telemetry::allowance::Allowance;
 use crate::telemetry::metrics::{Kind, Page, Requests};
 use crate::telemetry::traces::Exporter;
 use std::net::IpAddr;
@@ -42,6 +44,8 @@ pub struct Settings {
 /// What became of a request.
 #[derive(Clone, Debug)]
 pub struct Outcome {
+    /// Whether anybody gets to see more of it than figures.
+    pub shown: bool,
     /// When it came.
     pub at: Timestamp,
     /// Its id.
@@ -121,12 +125,18 @@ pub enum Verdict {
     Failed,
     /// `mode: observe`: it was forwarded though it would have been refused.
     Observed,
+    /// The client left before it was answered.
+    Closed,
 }
 
 impl Verdict {
     /// Of a request that did not pass for that reason.
     pub const fn of(reason: Reason) -> Self {
-        if reason.is_fault() { Self::Failed } else { Self::Refused }
+        match reason {
+            Reason::ClientClosed => Self::Closed,
+            reason if reason.is_fault() => Self::Failed,
+            _ => Self::Refused,
+        }
     }
 
     /// As it stands in logs.
@@ -136,6 +146,7 @@ impl Verdict {
             Self::Refused => "refused",
             Self::Failed => "failed",
             Self::Observed => "observed",
+            Self::Closed => "closed",
         }
     }
 }
@@ -156,6 +167,8 @@ pub struct Recorder {
     requests: Share<Requests>,
     events: Events,
     exporter: Option<Exporter>,
+    /// Refusals to be kept.
+    refusals: Allowance,
 }
 
 impl Telemetry {
@@ -209,6 +222,7 @@ impl Telemetry {
             requests: self.metrics.requests(rules),
             events: self.events.clone(),
             exporter: self.exporter.clone(),
+            refusals: Allowance::default(),
         }
     }
 
@@ -234,10 +248,12 @@ impl Recorder {
         Trace::of(traceparent, self.exporter.as_ref().map(Exporter::sampler))
     }
 
-    /// Whether anybody gets to see the method and target of a request that ended so.
-    pub fn shows_target(&self, verdict: Verdict, trace: Option<Trace>) -> bool {
+    /// Whether anybody gets to see the request that ended so. Of a flood of refusals, where nobody logs or listens, only as many
+    /// as are kept for whoever asks later.
+    pub fn shows(&self, verdict: Verdict, at: Timestamp, trace: Option<Trace>) -> bool {
         let exported = || self.exporter.is_some() && trace.is_some_and(|trace| trace.is_sampled());
-        self.log.is_on() || verdict != Verdict::Forwarded || exported()
+        let told = || self.events.listening() > 0 || self.refusals.take(at, events::REFUSALS_A_SECOND);
+        self.log.is_on() || exported() || (verdict != Verdict::Forwarded && told())
     }
 
     /// Tells what became of a request. Never waits.

@@ -93,7 +93,15 @@ fn without_a_token_there_is_no_api_and_a_hint() {
 #[test]
 fn unknown_paths_and_methods_are_told_apart() {
     let admin = Admin::start();
-    for path in ["/", "/api/v1/", "/api/v1/clients/a/b", "/api/v1/users/7", "/api/v1/clients/ios/rotate/x"] {
+    for path in [
+        "/page",
+        "/page/",
+        "/page/main.rs",
+        "/api/v1/",
+        "/api/v1/clients/a/b",
+        "/api/v1/users/7",
+        "/api/v1/clients/ios/rotate/x",
+    ] {
         assert_eq!(admin.ask("GET", path, "").status, 404, "{path}");
     }
     for (method, path, allowed) in [
@@ -250,7 +258,7 @@ fn bad_requests_are_told_what_is_wrong() {
         ("POST", clients, r#"{"algorithms": []}"#, "algorithms: is empty"),
         ("POST", clients, r#"{"endpoints": []}"#, "endpoints: is empty"),
         ("PATCH", "/api/v1/clients/web", r#"{"secret": "x"}"#, "unknown field `secret`"),
-        ("POST", "/api/v1/clients/web/rotate", r#"{"keep_old": "soon"}"#, "keep_old: `soon`"),
+        ("POST", "/api/v1/clients/web/rotate", r#"{"keep_old": "soon"}"#, "keep_old: must be a duration"),
         ("GET", "/api/v1/clients/%ff", "", "percent-encoded"),
         ("GET", "/api/v1/users//sessions", "", "the user id is empty"),
         ("POST", "/api/v1/users/7/sessions", r#"{"client": "ios"}"#, "unknown field `client`"),
@@ -385,4 +393,34 @@ fn stored(admin: &Admin, id: &str) -> Option<ClientRecord> {
 fn ask(admin: &Admin, question: Question<'_>) -> ticketgate::store::Records {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(admin.store.ask(question)).unwrap()
+}
+
+#[test]
+fn wrong_tokens_are_answered_late_and_counted() {
+    let admin = Admin::start();
+    let wrong = || admin.ask_with("GET", "/api/v1/clients", &[("Authorization", "Bearer wrong")], "").status;
+    let counted = || {
+        let page = admin.ask_with("GET", "/metrics", &[], "").body;
+        let line = page.lines().find_map(|line| line.strip_prefix("ticketgate_admin_tokens_refused_total "));
+        line.unwrap().parse::<u64>().unwrap()
+    };
+    assert_eq!(admin.ask_with("GET", "/api/v1/clients", &[], "").status, 401);
+    assert_eq!(counted(), 0, "who shows no token guesses none");
+    let began = Instant::now();
+    assert_eq!(wrong(), 401);
+    assert!(began.elapsed() >= Duration::from_millis(450), "{:?}", began.elapsed());
+    assert_eq!(counted(), 1);
+
+    // However many guess at once, sixteen are looked at in half a second.
+    let began = Instant::now();
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let guesses: Vec<_> = (0..64).map(|_| scope.spawn(wrong)).collect();
+        guesses.into_iter().map(|guess| guess.join().unwrap()).collect()
+    });
+    let looked_at = statuses.iter().filter(|status| **status == 401).count();
+    assert!(statuses.iter().all(|status| [401, 429].contains(status)), "{statuses:?}");
+    let most = 16.0 * (began.elapsed().as_secs_f64() / 0.5 + 1.0);
+    assert!(looked_at > 0 && looked_at as f64 <= most, "{looked_at} of at most {most}: {statuses:?}");
+    assert_eq!(counted(), 1 + looked_at as u64);
+    assert_eq!(admin.ask("GET", "/api/v1/clients", "").status, 200, "it passes by itself");
 }

@@ -921,3 +921,36 @@ fn a_file_that_cannot_be_read_is_a_fault() {
     let faults = config::load(&name, &Overrides::default()).unwrap_err();
     assert_eq!((faults[0].line, faults[0].what.as_str()), (2, "is not UTF-8"));
 }
+
+#[test]
+fn faults_of_the_listener_for_proxies_are_told() {
+    let trusted = "trusted_proxies: [127.0.0.1]\n";
+    for (written, at, part) in [
+        ("decide: {listen: \"127.0.0.1:9901\", proxy: nginx}\n".to_owned(), "2: decide", "nobody may ask"),
+        (format!("{trusted}decide: {{proxy: nginx}}\n"), "3: decide.listen", "is missing"),
+        (format!("{trusted}decide: {{listen: \"127.0.0.1:9901\"}}\n"), "3: decide.proxy", "is missing"),
+        (format!("{trusted}decide: {{listen: x, proxy: caddy}}\n"), "3: decide.listen", "must be host:port"),
+        (
+            format!("{trusted}decide: {{listen: \"127.0.0.1:9900\", proxy: caddy}}\n"),
+            "3: decide.listen",
+            "one of their own",
+        ),
+        (format!("{trusted}decide: {{listen: \"127.0.0.1:1\", proxy: haproxy}}\n"), "3: decide.proxy", "nginx"),
+    ] {
+        assert_fault(&written, at, part);
+    }
+    let fine = fine(&format!("{MINIMAL}{trusted}decide: {{listen: \"unix:/run/d.sock\", proxy: envoy}}\n"));
+    assert!(fine.settings.decide.is_some() && fine.settings.gate.inquiry.is_some());
+    assert!(fine.warnings.is_empty(), "{:?}", fine.warnings);
+}
+
+#[test]
+fn what_does_nothing_for_proxies_that_ask_is_warned_of() {
+    let login = "rules: [{endpoint: a/b/c, require: client, login: {success: {status: 200}, user_id: form:u}}]\n";
+    let decide = "trusted_proxies: [127.0.0.1]\ndecide: {listen: \"127.0.0.1:9901\", proxy: nginx}\n";
+    let more = "forward: {hide_credentials: true}\ncors: {origins: [\"https://a.example\"]}\n";
+    let fine = fine(&format!("{MINIMAL}{login}{decide}{more}"));
+    let warned: Vec<_> =
+        fine.warnings.iter().filter(|warning| warning.key == "decide").map(|warning| &warning.what).collect();
+    assert_eq!(warned.len(), 3, "{warned:?}");
+}

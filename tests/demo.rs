@@ -2,9 +2,14 @@
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
 
+mod support;
+
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
+
+use serde_json::{Value, json};
+use support::browser::Browser;
 
 /// The demo, killed when dropped.
 struct Demo(Child);
@@ -78,11 +83,15 @@ fn every_printed_line_works_in_the_order_it_stands() {
     assert!(token.len() == 32 && token.bytes().all(|byte| byte.is_ascii_hexdigit()), "{token}");
 }
 
+/// The address of the page that uses a WebSocket.
+fn page_in(lines: &[String]) -> String {
+    lines.iter().find_map(|line| line.split_once("WebSocket: ")).expect("a line about the page").1.to_owned()
+}
+
 #[test]
 fn its_page_opens_a_websocket() {
     let (_demo, lines) = Demo::start();
-    let page =
-        lines.iter().find_map(|line| line.split_once("WebSocket: ")).expect("a line about the page").1.to_owned();
+    let page = page_in(&lines);
     let printed = paste(&[&format!("curl -s '{page}'")]).remove(0);
     let credentials = printed.split("/demo/ws?").nth(1).and_then(|rest| rest.split('"').next()).expect("its address");
     let upgrade = format!(
@@ -92,6 +101,64 @@ fn its_page_opens_a_websocket() {
     );
     let printed = paste(&[&upgrade]).remove(0);
     assert!(printed.starts_with("HTTP/1.1 101 "), "{printed}");
+}
+
+#[tokio::test]
+async fn in_a_browser_its_page_logs_in_calls_and_resumes_and_a_stolen_token_opens_nothing() {
+    let Some(browser) = Browser::start().await else { return };
+    let (_demo, lines) = Demo::start();
+    browser.open(&page_in(&lines)).await;
+
+    browser.fill("[name=password]", "wrong").await;
+    browser.click("#login button").await;
+    browser.wait_for("#log", r#"{"type":"login","id":1,"code":0,"#).await;
+    browser.fill("[name=password]", "lilei123").await;
+    browser.click("#login button").await;
+    browser.wait_for("#log", r#"{"type":"login","id":2,"code":1,"msg":"登录成功","token":"#).await;
+    browser.click("#call").await;
+    browser.wait_for("#log", r#""data":{"uid":7,"name":"李雷"}}"#).await;
+
+    browser.click("#steal").await;
+    browser.wait_for("#log", r#"{"type":"getuserinfo","id":4,"code":0,"msg":"Illegal Sources","token":"#).await;
+    browser.wait_for("#log", "the second connection is closed: 1005").await;
+    let over_http = "return fetch('/index.php?mod=user&ctl=info&act=show&user_id=7&user_token=' + session.token)
+        .then(async (reply) => [reply.status, reply.headers.get('x-ticketgate-reason'), (await reply.json()).msg])";
+    assert_eq!(browser.run(over_http).await, json!([403, "wrong_channel", "Illegal Sources"]));
+
+    browser.click("#resume").await;
+    browser.wait_for("#log", r#"{"type":"resume","id":5,"code":1,"msg":"resumed","token":"#).await;
+    browser.click("#call").await;
+    browser.wait_for("#log", r#"{"type":"getuserinfo","id":6,"code":1,"#).await;
+    browser.click("#logout").await;
+    browser.wait_for("#log", "the new connection is closed: 4401 session ended").await;
+}
+
+#[tokio::test]
+async fn in_a_browser_the_reference_client_goes_on_after_its_connection_was_lost() {
+    let Some(browser) = Browser::start().await else { return };
+    let (_demo, lines) = Demo::start();
+    browser.open(&page_in(&lines)).await;
+    let module = std::fs::read_to_string("clients/javascript/socket.js").expect("the reference client");
+    // `window.connections` are those that it opens, so that one can be lost under it.
+    let script = format!(
+        "const source = URL.createObjectURL(new Blob([{}], {{type: 'text/javascript'}}));
+        return import(source).then(async ({{ TicketgateSocket }}) => {{
+            window.connections = [];
+            class Noted extends WebSocket {{ constructor(url) {{ super(url); connections.push(this); }} }}
+            window.gate = new TicketgateSocket(url, {{ WebSocket: Noted, wait: 50 }});
+            gate.onended = () => {{ window.ended = true; }};
+            return (await gate.login({{ username: 'lilei', password: 'lilei123' }})).code;
+        }})",
+        Value::from(module)
+    );
+    assert_eq!(browser.run(&script).await, 1);
+    let call = "return gate.call('getuserinfo').then((answer) => answer.data.name)";
+    assert_eq!(browser.run(call).await, "李雷");
+    browser.run("connections[0].close()").await;
+    browser.wait_until("connections.length == 2 && connections[1].readyState == WebSocket.OPEN").await;
+    assert_eq!(browser.run(call).await, "李雷");
+    assert_eq!(browser.run("return gate.call('logout').then((answer) => answer.code)").await, 1);
+    browser.wait_until("window.ended && connections[1].readyState == WebSocket.CLOSED").await;
 }
 
 #[test]

@@ -91,6 +91,23 @@ async fn denials_logins_and_ended_sessions_are_told() {
 }
 
 #[tokio::test]
+async fn a_session_that_a_login_takes_the_place_of_is_told() {
+    let site = site().await;
+    let first = site.ios().logged_in("lilei").await;
+    let mut listener = Listener::at(&site.gate).await;
+    // Under the old session, as an application does that logs in anew.
+    first.logged_in("hanmeimei").await;
+    assert_eq!(listener.next().await.0, "login");
+    let (kind, ended) = listener.next().await;
+    assert_eq!(
+        (kind.as_str(), &ended["why"], &ended["user_id"]),
+        ("session_ended", &"newer_login".into(), &"7".into())
+    );
+    assert_eq!((ended["session"].as_str().map(str::len), &ended["count"]), (Some(16), &1.into()));
+    first.get("user/info/get").await.assert_refused(401, "user_refused");
+}
+
+#[tokio::test]
 async fn the_latest_refusals_can_be_asked_for_and_hold_no_secret() {
     let site = site().await;
     let lilei = site.ios().logged_in("lilei").await;

@@ -2,7 +2,6 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ticketgate::clock::Clock;
@@ -580,26 +579,6 @@ async fn uses_noted_together_are_written_in_few_round_trips_and_each_once() {
         assert!(lives(&store, hash).await);
     }
     assert_eq!(questions(&server), asked, "each was read again behind its write");
-}
-
-#[tokio::test]
-async fn an_end_is_heard_by_who_watches_the_session() {
-    let server = RedisServer::start();
-    let (store, other) = (gate(&server).await, gate(&server).await);
-    let hash = log_in(&store, "t").await;
-    let mut changes = store.changes(hash);
-    assert!(lives(&store, hash).await);
-    let watching = Arc::new(store.clone());
-    let watcher = tokio::spawn(async move {
-        while lives(&watching, hash).await {
-            changes.next().await;
-        }
-        Instant::now()
-    });
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    let ended = Instant::now();
-    other.end(hash, Ending::Logout).await.unwrap();
-    assert!(watcher.await.unwrap().duration_since(ended) < BOUND);
 }
 
 /// A reader must never be more than a second behind a writer, however the two race.

@@ -5,6 +5,7 @@
 
 pub mod apps;
 pub mod backend;
+pub mod browser;
 pub mod bytes;
 pub mod caller;
 pub mod gate;

@@ -11,6 +11,7 @@ use support::backend::FakeBackend;
 use support::gate::Gate;
 use support::messages::{Messages, Pair, pair_of};
 use support::redis::RedisServer;
+use support::scrape::Scrape;
 
 /// The route of these tests; rules say what is required of endpoints, types add to it.
 pub const BRIDGE: &str = r#"
@@ -212,6 +213,19 @@ async fn a_type_asks_for_a_user_where_no_rule_does_and_a_rule_that_denies_holds(
     backend.assert_untouched();
     assert_eq!(ws.ask(json!({"type": "any"})).await["code"], 1);
     assert_eq!(backend.requests().len(), 1);
+    // A type that decides alone is part of its route, and told as that.
+    let scrape = Scrape::of(&gate.admin).await;
+    for (rule, outcome, reason) in [
+        ("/ws", "refused", "user_missing"),
+        ("/ws", "refused", "user_refused"),
+        ("shop/closed/now", "refused", "denied"),
+        ("default", "refused", "denied"),
+    ] {
+        let series = format!("ticketgate_requests_total{{rule=\"{rule}\",outcome=\"{outcome}\",reason=\"{reason}\"}}");
+        assert_eq!(scrape.value(&series), 1.0, "{series}");
+    }
+    // The switch, and the message that passed.
+    assert_eq!(scrape.value(r#"ticketgate_requests_total{rule="/ws",outcome="forwarded",reason=""}"#), 2.0);
 }
 
 #[tokio::test]
@@ -437,19 +451,6 @@ async fn a_session_that_expires_closes_its_connection_and_only_messages_keep_it(
     assert_eq!(quiet.closed().await, Some(4401), "pings are no use of a session");
     assert!(asked.elapsed() < Duration::from_millis(1100), "{:?}", asked.elapsed());
     assert_eq!(busy.ask(info(&busy_pair.token)).await["code"], 1);
-}
-
-#[tokio::test]
-async fn a_gate_that_drains_answers_what_is_under_way_and_closes_with_1001() {
-    let site = site("timeouts: {drain: 5s}").await;
-    let (mut ws, mut idle) = (connect(&site).await, connect(&site).await);
-    let pair = ws.log_in("lilei").await;
-    ws.say(&info(&pair.token).to_string()).await;
-    assert_eq!(ws.json().await["code"], 1);
-    let stopping = tokio::spawn(site.gate.stop());
-    assert_eq!(idle.closed().await, Some(1001));
-    assert_eq!(ws.closed().await, Some(1001));
-    stopping.await.unwrap();
 }
 
 #[tokio::test]

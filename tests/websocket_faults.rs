@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::SinkExt as _;
@@ -12,7 +13,11 @@ use support::gate::Gate;
 use support::messages::{Messages, pair_of};
 use support::php::Php;
 use support::redis::RedisServer;
+use support::scripted::Backend;
+use support::tls::{self, Certificate};
+use support::websocket::{CLOSE, Frame, WebSocket, ask};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::sync::{Semaphore, mpsc};
 use tokio_tungstenite::tungstenite::Message;
 
 const ROUTE: &str = r#"
@@ -244,6 +249,96 @@ async fn limits_of_addresses_count_messages() {
         }
     }
     assert!(passed <= 9, "{passed}");
+}
+
+#[tokio::test]
+async fn a_gate_that_drains_answers_what_is_under_way_and_closes_with_1001() {
+    let (go, (tell, mut asked)) = (Arc::new(Semaphore::new(0)), mpsc::unbounded_channel());
+    let wait = Arc::clone(&go);
+    let backend = Backend::start(move |mut conversation, _| {
+        let (wait, tell) = (Arc::clone(&wait), tell.clone());
+        async move {
+            while conversation.request().await.is_some() {
+                let _ = tell.send(());
+                wait.acquire().await.unwrap().forget();
+                conversation.say(FINE).await;
+            }
+        }
+    });
+    let backend = backend.await;
+    let gate = Gate::with(&yaml("", "timeouts: {drain: 30s}")).upstream(&backend.url()).start().await;
+    let (mut busy, mut idle) = (connect(&gate).await, connect(&gate).await);
+    busy.say(&json!({"type": "news", "id": "last"}).to_string()).await;
+    asked.recv().await.unwrap();
+    let stopping = tokio::spawn(gate.stop());
+    assert_eq!(idle.closed().await, Some(1001));
+    go.add_permits(1);
+    let answer = busy.json().await;
+    assert_eq!((&answer["id"], &answer["code"]), (&json!("last"), &json!(1)));
+    assert_eq!(busy.closed().await, Some(1001));
+    stopping.await.unwrap();
+}
+
+#[tokio::test]
+async fn messages_of_an_open_connection_go_by_a_configuration_that_is_taken_up() {
+    let backend = FakeBackend::start().await;
+    let text = yaml("", "");
+    let setup = |text: &str| Gate::with(text).upstream(&backend.url);
+    let mut gate = setup(&text).start().await;
+    let mut ws = connect(&gate).await;
+    assert_eq!(ws.ask(json!({"type": "news"})).await["msg"], "ok");
+    let denied = "access denied";
+    for (before, after, kind, msg) in [
+        ("{endpoint: news, require: client}", "{endpoint: news, require: deny}", "news", denied),
+        ("      news: {", "      latest: {", "latest", "ok"),
+        ("secret: s3cret", "secret: an0ther", "news", "client refused"),
+        ("id: ios,", "id: ipados,", "news", "client refused"),
+    ] {
+        let changed = text.replace(before, after);
+        assert_ne!(changed, text, "{before}");
+        gate.take_up(&setup(&changed)).unwrap();
+        assert_eq!(ws.ask(json!({"type": kind})).await["msg"], msg, "{after}");
+        gate.take_up(&setup(&text)).unwrap();
+        assert_eq!(ws.ask(json!({"type": "news"})).await["msg"], "ok", "{before}");
+    }
+    gate.take_up(&setup(&text.replace("path: /ws", "path: /elsewhere"))).unwrap();
+    ws.say(&json!({"type": "news"}).to_string()).await;
+    assert_eq!(ws.closed().await, Some(1001));
+}
+
+#[tokio::test]
+async fn a_session_goes_on_at_a_connection_of_its_own_client_alone() {
+    let php = Php::application("mvc");
+    let gate = Gate::with(&yaml("", "")).upstream(&php.url).start().await;
+    let pair = connect(&gate).await.log_in("lilei").await;
+    let resume = json!({"type": "resume", "token": pair.token, "wstoken": pair.wstoken});
+    let mut stranger = Messages::of(&gate.client("android", "dr0id"), &gate.address).await;
+    assert_eq!(stranger.ask(resume.clone()).await["code"], 0);
+    assert_eq!(stranger.ask(json!({"type": "getuserinfo", "token": pair.token})).await["code"], 0);
+    // Its wstoken is not used up by that.
+    assert_eq!(connect(&gate).await.ask(resume).await["code"], 1);
+}
+
+#[tokio::test]
+async fn over_tls_it_is_the_same() {
+    let (backend, certificate) = (FakeBackend::start().await, Certificate::new());
+    let gate = fake(&backend, "", &certificate.yaml()).await;
+    let mut connection = tls::open(&gate.address).await;
+    let target = gate.client("ios", "s3cret").target("/ws", "ws/main/open");
+    // The first message comes along with the request.
+    let news = Frame::text(r#"{"type":"news","id":1}"#).to_bytes(Some([1, 2, 3, 4]));
+    connection.send(&[ask(&gate.address, &target).to_bytes(), news].concat()).await;
+    let reply = connection.reply_to("GET").await.unwrap();
+    assert_eq!(reply.status, 101, "{reply:?}");
+    let mut ws = WebSocket { reply, connection };
+    let answer = Frame::text(r#"{"type":"news","id":1,"code":1,"msg":"ok","data":{}}"#);
+    assert_eq!(ws.next().await, Some(answer));
+    assert!(backend.last().contains("X-Forwarded-Proto: https\r\n"), "{}", backend.last());
+    let large = json!({"type": "news", "q": "x".repeat(60_000)}).to_string();
+    ws.text(&large).await;
+    assert!(ws.next().await.is_some_and(|frame| frame.payload.starts_with(br#"{"type":"news","code":1"#)));
+    ws.send(Frame::of(CLOSE, [3, 232])).await;
+    assert_eq!(ws.closed().await, Some(1000));
 }
 
 #[tokio::test]

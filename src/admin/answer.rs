@@ -96,8 +96,13 @@ impl Problem {
     /// 404, for a path that means nothing.
     pub(super) fn no_such_path() -> Self {
         Self::not_found(
-            "there is nothing here; try /healthz, /readyz, /metrics, /api/v1/clients, /api/v1/users/{id}/sessions, /api/v1/reload",
+            "there is nothing here; try /, /healthz, /readyz, /metrics, /api/v1/clients, /api/v1/users/{id}/sessions, /api/v1/reload",
         )
+    }
+
+    /// 404, where nothing but health and metrics is there.
+    pub(super) fn off() -> Self {
+        Self::not_found("the API and its page are off: set `admin.token` in the configuration to use them")
     }
 
     /// 405
@@ -124,6 +129,12 @@ impl Problem {
     pub(super) fn not_taken_up(faults: &[String]) -> Self {
         let what = "the configuration was not taken up; the one in force stays, whole";
         Self { faults: faults.to_owned(), ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, what) }
+    }
+
+    /// 429, for a token that was not looked at.
+    pub(super) fn too_many_tries() -> Self {
+        let what = "too many wrong tokens are being tried; wait a moment, and see who tries them";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, what).with(RETRY_AFTER, "1")
     }
 
     /// 503: undecided, worth another try.

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use crate::admin::Parts;
 use crate::admin::answer::{self, Problem, Response};
-use crate::admin::duration::Lasting;
 use crate::clock::Timestamp;
+use crate::clock::span::Span;
 use crate::ids::ClientId;
 use crate::policy::pattern::EndpointPattern;
 use crate::secret::Secret;
@@ -153,7 +153,7 @@ pub(super) async fn remove(parts: &Parts, id: &str) -> Result<Response, Problem>
 #[serde(deny_unknown_fields)]
 struct Rotation {
     #[serde(default)]
-    keep_old: Lasting,
+    keep_old: Span,
     secret: Option<String>,
 }
 

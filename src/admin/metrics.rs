@@ -7,16 +7,19 @@ use http_body_util::Full;
 
 use crate::admin::Parts;
 use crate::admin::answer::Response;
+use crate::admin::tries::Tries;
 use crate::store::Store;
 use crate::telemetry::metrics::{Kind, Page};
 use crate::upstream::Upstream;
 
-pub(super) fn page(parts: &Parts) -> Response {
+pub(super) fn page(parts: &Parts, tries: &Tries) -> Response {
     let mut page = Page::default();
     parts.telemetry.write(&mut page);
     connections(parts, &mut page);
     upstream(&parts.upstream, &mut page);
     store(&parts.store, &mut page);
+    let help = "Requests to the admin API with a wrong token.";
+    page.family("ticketgate_admin_tokens_refused_total", Kind::Counter, help).sample(&[], tries.wrong());
     let mut response = Response::new(Full::new(Bytes::from(page.into_text())));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(Page::CONTENT_TYPE));

@@ -64,7 +64,7 @@ impl Force {
 
     /// Another one, or everything in it that needs a restart.
     pub(super) fn take_up(&mut self, settings: Settings) -> Result<(), Vec<Bound>> {
-        let bound = standing::differences(&self.made.server, &self.rest, &settings);
+        let bound = standing::differences((&self.made.server, self.made.decide.as_deref()), &self.rest, &settings);
         if !bound.is_empty() {
             return Err(bound);
         }
@@ -82,8 +82,14 @@ impl Force {
             ours.become_like(new);
         }
         let server = server::Settings { connections: room, tls, ..settings.server };
+        let decide = settings.decide.map(|decide| match &self.made.decide {
+            Some(ours) => {
+                server::Settings { connections: ours.connections.with_limit_of(&decide.connections), ..decide }
+            }
+            None => decide,
+        });
         let gate = gate::Settings { websockets: self.made.gate.websockets.clone(), ..settings.gate };
-        let settings = Settings { server, gate, ..settings };
+        let settings = Settings { server, decide, gate, ..settings };
         (self.made, self.rest) = split(settings, upstream, &self.handles);
         self.workers.iter_mut().for_each(|worker| worker.renew(&self.made));
         self.admin.renew(admin_parts(&self.handles, &self.made, &self.rest));
@@ -116,10 +122,10 @@ impl Force {
 }
 
 fn split(settings: Settings, upstream: Upstream, handles: &Handles) -> (Made, Rest) {
-    let Settings { gate, server, store, admin, log, drain_delay, shown, held } = settings;
-    let (gate, server) = (Arc::new(gate), Arc::new(server));
+    let Settings { gate, server, decide, store, admin, log, drain_delay, shown, held } = settings;
+    let (gate, server, decide) = (Arc::new(gate), Arc::new(server), decide.map(Arc::new));
     let (clock, telemetry) = (handles.clock.clone(), handles.telemetry.clone());
-    (Made { gate, server, upstream, clock, telemetry }, Rest { admin, store, held, log, drain_delay, shown })
+    (Made { gate, server, decide, upstream, clock, telemetry }, Rest { admin, store, held, log, drain_delay, shown })
 }
 
 fn admin_parts(handles: &Handles, made: &Made, rest: &Rest) -> admin::Parts {

@@ -16,11 +16,17 @@ pub struct Bound {
 }
 
 /// Every such key, where it says something else than what is in force.
-pub(super) fn differences(server: &server::Settings, rest: &Rest, new: &Settings) -> Vec<Bound> {
+pub(super) fn differences(
+    (server, decide): (&server::Settings, Option<&server::Settings>),
+    rest: &Rest,
+    new: &Settings,
+) -> Vec<Bound> {
     let store = (&rest.store, &new.store);
+    let asked_at = |decide: Option<&server::Settings>| decide.map(|decide| decide.listen.clone());
     let cases = [
         ("listen", server.listen != new.server.listen),
         ("tls", server.tls.is_some() != new.server.tls.is_some()),
+        ("decide.listen", asked_at(decide) != asked_at(new.decide.as_ref())),
         ("admin.listen", rest.admin.listen != new.admin.listen),
         ("store.url", store.0.location != store.1.location),
         ("store.prefix", store.0.prefix != store.1.prefix),

@@ -16,6 +16,9 @@ use crate::upstream::Upstream;
 #[derive(Debug)]
 pub(super) struct Worker {
     current: Arc<Current>,
+    gate: Arc<Gate>,
+    /// What proxies that ask are served by.
+    decide: Option<Arc<Current>>,
     store: Store,
     upstream: Upstream,
 }
@@ -25,53 +28,82 @@ pub(super) struct Worker {
 pub(super) struct Made {
     pub(super) gate: Arc<gate::Settings>,
     pub(super) server: Arc<server::Settings>,
+    pub(super) decide: Option<Arc<server::Settings>>,
     pub(super) upstream: Upstream,
     pub(super) clock: Clock,
     pub(super) telemetry: Telemetry,
 }
 
 impl Made {
-    fn serving(&self, store: &Store, upstream: &Upstream) -> Serving {
+    fn gate(&self, store: &Store, upstream: &Upstream) -> Arc<Gate> {
         let recorder = self.telemetry.recorder(self.gate.labels());
-        let gate = Gate::new(self.gate.clone(), store.clone(), upstream.clone(), self.clock.clone(), recorder);
-        let gate = Arc::new(gate);
-        Serving::new(self.server.clone(), move |arrived| {
+        Arc::new(Gate::new(self.gate.clone(), store.clone(), upstream.clone(), self.clock.clone(), recorder))
+    }
+
+    /// What requests are served by, and what inquiries are: one gate.
+    fn serving(&self, gate: &Arc<Gate>) -> (Serving, Option<Serving>) {
+        let (gate, asked) = (Arc::clone(gate), Arc::clone(gate));
+        let requests = Serving::new(self.server.clone(), move |arrived| {
             let gate = Arc::clone(&gate);
             async move { gate.answer(arrived).await }
-        })
+        });
+        let inquiries = self.decide.clone().map(|settings| {
+            Serving::new(settings, move |arrived| {
+                let gate = Arc::clone(&asked);
+                async move { gate.answer_inquiry(arrived).await }
+            })
+        });
+        (requests, inquiries)
     }
+}
+
+/// Public sockets, and the one for proxies that ask.
+#[derive(Debug)]
+pub(super) struct Sockets {
+    pub(super) public: Vec<Listener>,
+    pub(super) decide: Option<Listener>,
 }
 
 impl Worker {
     pub(super) fn new(made: &Made, store: &Store) -> Self {
         let (store, upstream) = (store.attach(), made.upstream.attach());
-        let current = Arc::new(Current::new(made.serving(&store, &upstream)));
-        Self { current, store, upstream }
+        let gate = made.gate(&store, &upstream);
+        let (requests, inquiries) = made.serving(&gate);
+        let decide = inquiries.map(|inquiries| Arc::new(Current::new(inquiries)));
+        Self { current: Arc::new(Current::new(requests)), gate, decide, store, upstream }
     }
 
     /// Serves by something else from now on, over the same connections.
     pub(super) fn renew(&mut self, made: &Made) {
         self.upstream = made.upstream.renew(&self.upstream);
-        self.current.swap(made.serving(&self.store, &self.upstream));
+        let gate = made.gate(&self.store, &self.upstream);
+        let (requests, inquiries) = made.serving(&gate);
+        self.current.swap(requests);
+        // Both configurations have the listener, or none.
+        if let (Some(current), Some(inquiries)) = (&self.decide, inquiries) {
+            current.swap(inquiries);
+        }
+        std::mem::replace(&mut self.gate, Arc::clone(&gate)).give_way_to(gate);
     }
 
     /// Serves until the gate ends.
     pub(super) fn serve(
         worker: &Self,
-        listeners: Arc<Vec<Listener>>,
+        sockets: Arc<Sockets>,
         shutdown: Shutdown,
     ) -> impl Future<Output = ()> + Send + 'static {
-        let (current, store) = (worker.current.clone(), worker.store.clone());
+        let (current, decide, store) = (worker.current.clone(), worker.decide.clone(), worker.store.clone());
         async move {
             let mut serving = JoinSet::new();
-            for listener in listeners.iter() {
+            let public = sockets.public.iter().map(|listener| (listener, &current));
+            for (listener, current) in public.chain(sockets.decide.iter().zip(&decide)) {
                 match listener.try_clone() {
                     Ok(own) => drop(serving.spawn(server::serve(own, current.clone(), shutdown.clone()))),
                     Err(error) => tracing::error!(%error, address = listener.address(), "a worker cannot listen"),
                 }
             }
             // A socket takes connections as long as anybody holds it.
-            drop(listeners);
+            drop(sockets);
             serving.join_all().await;
             // What was noted of the last requests counts as well. A store that is away has said so.
             let _ = store.flush().await;

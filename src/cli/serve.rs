@@ -55,7 +55,8 @@ async fn serve(loaded: Loaded, source: Source) -> anyhow::Result<()> {
     let clock = manner.clock.clone();
     let mut signals = Signals::catch().context("signals cannot be caught")?;
     let mut running = app::start(loaded.settings, manner).await?;
-    eprintln!("ticketgate listening on {}, admin on {}", running.addresses.join(" and "), running.admin);
+    let decide = running.decide.iter().map(|address| format!(", deciding on {address}")).collect::<String>();
+    eprintln!("ticketgate listening on {}{decide}, admin on {}", running.addresses.join(" and "), running.admin);
     let mut reloader = Reloader::new(source, loaded.outline, clock);
     tokio::select! {
         () = signals.end.recv() => {}

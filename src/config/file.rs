@@ -10,12 +10,14 @@ use crate::config::values::{OneOrMany, SecretText, Size, Span};
 
 pub(crate) mod bounds;
 pub(crate) mod counts;
+pub(crate) mod decide;
 pub(crate) mod routing;
 pub(crate) mod rule;
 pub(crate) mod sections;
 pub(crate) mod websocket;
 
 use bounds::{Limits, Signature, Signing, Timeouts};
+use decide::Decide;
 use routing::{Elsewhere, EndpointParts, Fold, Framework, Leniency, Names, Place, Source};
 use rule::{Requirement, Rule};
 use sections::{Admin, Cors, Forward, Log, Reject, Session, Store, Time, Tls, Upstream};
@@ -85,6 +87,8 @@ pub(crate) struct File {
     pub(crate) websocket: Vec<Websocket>,
     /// HTTPS, with HTTP/2, on every TCP address of `listen`.
     pub(crate) tls: Option<Tls>,
+    /// A listener for proxies that forward requests themselves and ask whether they may.
+    pub(crate) decide: Option<Decide>,
     /// The admin listener.
     pub(crate) admin: Admin,
     /// Logs.
@@ -124,6 +128,7 @@ impl Default for File {
             forward: Forward::default(),
             websocket: Vec::new(),
             tls: None,
+            decide: None,
             admin: Admin::default(),
             log: Log::default(),
         }

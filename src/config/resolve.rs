@@ -22,6 +22,7 @@ mod address;
 mod before;
 mod clients;
 mod cors;
+mod decide;
 mod endpoint;
 mod limits;
 mod login;
@@ -39,6 +40,7 @@ mod websocket;
 /// Everything, or nothing where a fault was told.
 pub(crate) fn settings(file: &File, faults: &mut Faults) -> Option<Settings> {
     let server = server(file, faults);
+    let decide = decide::listener(file, server.as_ref(), faults);
     let store = store::settings(&file.store, faults);
     let held = store::held(&file.store, faults);
     let admin = admin(file, faults);
@@ -46,6 +48,7 @@ pub(crate) fn settings(file: &File, faults: &mut Faults) -> Option<Settings> {
     Some(Settings {
         gate: gate?,
         server: server?,
+        decide: decide?,
         store: store?,
         held: held?,
         admin: admin?,
@@ -77,6 +80,7 @@ fn gate(file: &File, faults: &mut Faults) -> Option<gate::Settings> {
     let forward = upstream::headers(&file.forward, upstream.as_ref(), reserved.as_ref(), faults);
     let reply = reply::settings(&file.reject, faults);
     let cors = cors::settings(file, faults);
+    let inquiry = decide::inquiry(file, faults);
     let settings = gate::Settings {
         mode: match file.mode {
             file::Mode::Enforce => gate::Mode::Enforce,
@@ -91,10 +95,12 @@ fn gate(file: &File, faults: &mut Faults) -> Option<gate::Settings> {
         forward: forward?,
         reply: reply?,
         cors: cors?,
+        inquiry: inquiry?,
         websockets: Open::default(),
         access_log: file.log.access,
     };
     websocket::check(&settings, faults);
+    decide::warn(file, settings.policy.holds_cookies(), faults);
     Some(settings)
 }
 

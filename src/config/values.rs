@@ -1,10 +1,9 @@
-//! Small types of the file: durations, sizes, secrets, and the choices "one or a list" and "a text or a map".
+//! Small types of the file: sizes, secrets, and the choices "one or a list" and "a text or a map".
 
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 use std::str::FromStr;
-use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{DeserializeOwned, Deserializer, Error, SeqAccess, Visitor};
@@ -12,52 +11,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::config::reader::{ONE_OR_MANY, TEXT_OR_MAP};
 
-/// A duration: `250ms`, `2s`, `5m`, `2h`, `30d`, or `0`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Span(pub(crate) Duration);
-
-const MILLIS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
-
-impl Span {
-    /// Of milliseconds.
-    pub(crate) const fn millis(millis: u64) -> Self {
-        Self(Duration::from_millis(millis))
-    }
-
-    /// Of seconds.
-    pub(crate) const fn secs(secs: u64) -> Self {
-        Self(Duration::from_secs(secs))
-    }
-}
-
-impl FromStr for Span {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (digits, unit) = number_and_unit(text);
-        let factor = MILLIS.iter().find(|(name, _)| *name == unit).map(|(_, factor)| *factor);
-        let millis = match (digits.parse::<u64>(), factor) {
-            (Ok(0), None) if unit.is_empty() => Some(0),
-            (Ok(number), Some(factor)) => number.checked_mul(factor),
-            _ => None,
-        };
-        let longest = 36_500 * 86_400_000;
-        millis
-            .filter(|millis| *millis <= longest)
-            .map(Self::millis)
-            .ok_or_else(|| "must be a duration such as 250ms, 2s, 5m, 2h or 30d".to_owned())
-    }
-}
-
-impl fmt::Display for Span {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let millis = u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX);
-        match MILLIS.iter().find(|(_, factor)| millis != 0 && millis.is_multiple_of(*factor)) {
-            Some((unit, factor)) => write!(f, "{}{unit}", millis / factor),
-            None => f.write_str("0s"),
-        }
-    }
-}
+pub(crate) use crate::clock::span::Span;
 
 /// A size in bytes: `512B`, `64KiB`, `10MiB`, `1GiB`, or a plain number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,18 +46,6 @@ fn number_and_unit(text: &str) -> (&str, &str) {
 
 fn from_text<'de, T: FromStr<Err = String>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
     String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
-}
-
-impl<'de> Deserialize<'de> for Span {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        from_text(deserializer)
-    }
-}
-
-impl Serialize for Span {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
 }
 
 impl JsonSchema for Span {
@@ -349,25 +291,6 @@ impl JsonSchema for AnyText {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn durations_are_read_and_written() {
-        for (text, millis, written) in [
-            ("250ms", 250, "250ms"),
-            ("2s", 2000, "2s"),
-            ("120s", 120_000, "2m"),
-            ("2h", 7_200_000, "2h"),
-            ("30d", 2_592_000_000, "30d"),
-            ("0", 0, "0s"),
-            ("0s", 0, "0s"),
-        ] {
-            let span: Span = text.parse().unwrap();
-            assert_eq!((span, span.to_string().as_str()), (Span::millis(millis), written), "{text}");
-        }
-        for text in ["", "5", "s", "5 m", "1h30m", "-1s", "1.5s", "5M", "99999999999999999999s", "40000d"] {
-            assert!(text.parse::<Span>().is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn sizes_are_read_and_written() {

@@ -235,7 +235,7 @@ impl Gate {
     }
 
     /// Whether this request's cookies are the gate's business: the client's own do not pass then.
-    fn holds(&self, passage: &Passage<'_>) -> bool {
+    pub(super) fn holds(&self, passage: &Passage<'_>) -> bool {
         match (&passage.decided.rule.login, passage.permit.session()) {
             (Some(login), _) => login.hold_cookies,
             _ if passage.decided.rule.guests == Guests::Welcome => true,

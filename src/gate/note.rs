@@ -11,10 +11,11 @@ use crate::gate::{Arrived, redact};
 use crate::ids::{RequestId, SessionId, UserId};
 use crate::login::NewLogin;
 use crate::login::issue::Issued;
-use crate::reply::{Asked, Refusal};
+use crate::reply::{Asked, Reason, Refusal};
 use crate::request::address::Origin;
 use crate::request::head::{Head, Line};
 use crate::request::reserved::Reserved;
+use crate::store::Live;
 use crate::telemetry::{Ended, Login, Outcome, Recorder, RuleLabel, Trace, Verdict};
 use crate::upstream::Interim;
 use crate::verify::Identity;
@@ -29,6 +30,8 @@ pub(super) struct Note {
     line: Option<Line>,
     accept_language: Option<Bytes>,
     is_head: bool,
+    /// Whether a proxy asks, which forwards the request itself.
+    pub(super) inquiry: bool,
     /// The page of another origin that asks, where it may.
     pub(super) asking: Option<Asking>,
     /// The headers that its preflight asks for, if it is one.
@@ -67,6 +70,7 @@ impl Note {
             line: None,
             accept_language: None,
             is_head: false,
+            inquiry: false,
             asking: None,
             preflight: None,
             interim,
@@ -91,7 +95,8 @@ impl Note {
         self.ip = origin.ip;
         self.line = Some(head.line());
         self.accept_language = head.header_bytes("Accept-Language");
-        self.is_head = head.method() == "HEAD";
+        // Of an inquiry, the proxy's own method counts for that, which HTTP itself sees to.
+        self.is_head = head.method() == "HEAD" && !self.inquiry;
     }
 
     /// Where it stands in its trace.
@@ -111,7 +116,10 @@ impl Note {
     }
 
     /// It made a session.
-    pub(super) fn logged_in(&mut self, NewLogin { user, issued }: NewLogin) {
+    pub(super) fn logged_in(&mut self, NewLogin { user, issued, replaced }: NewLogin) {
+        if let Some(Live { record, .. }) = &replaced {
+            self.ended("newer_login", record.user.as_ref(), Some(&record.id), 1);
+        }
         self.ended("newer_login", Some(&user), None, issued.displaced);
         self.identity.user = Some(user);
         self.identity.session = Some(issued.session.clone());
@@ -154,31 +162,37 @@ impl Note {
         }
     }
 
-    /// Whether anybody will want to see its method and target.
+    /// Whether anybody will want to see it.
     pub(super) fn is_shown(&self, recorder: &Recorder) -> bool {
-        recorder.shows_target(self.verdict, self.trace)
+        recorder.shows(self.verdict, self.at, self.trace)
     }
 
-    /// The finished outcome. What is `reserved` is blotted out of the target; `None` where nobody wants to see method and target.
-    pub(super) fn outcome(self, status: u16, duration: Duration, reserved: Option<&Reserved>) -> Outcome {
+    /// Its client has left before the answer.
+    pub(super) fn left(&mut self) {
+        self.refused(Reason::ClientClosed.into());
+    }
+
+    /// The finished outcome. What is `reserved` is blotted out of the target; `None` where nobody wants to see it.
+    pub(super) fn outcome(&mut self, status: u16, duration: Duration, reserved: Option<&Reserved>) -> Outcome {
         let line = self.line.as_ref().zip(reserved);
         let reason = self.refusal.as_ref().map(|refusal| refusal.reason);
         Outcome {
+            shown: reserved.is_some(),
             at: self.at,
-            request_id: self.request_id,
+            request_id: self.request_id.clone(),
             ip: self.ip,
             method: line.map_or_else(String::new, |(line, _)| line.method().to_owned()),
             path: line.map_or_else(String::new, |(line, reserved)| redact::target(line.target(), reserved)),
-            rule: self.rule,
+            rule: self.rule.take(),
             verdict: self.verdict,
             reason,
-            detail: self.refusal.map(|refusal| refusal.detail),
+            detail: self.refusal.take().map(|refusal| refusal.detail),
             status,
-            client: self.identity.client,
-            user: self.identity.user,
-            session: self.identity.session,
+            client: self.identity.client.take(),
+            user: self.identity.user.take(),
+            session: self.identity.session.take(),
             login: self.login,
-            ended: self.ended,
+            ended: std::mem::take(&mut self.ended),
             duration,
             upstream: self.upstream,
             upstream_after: self.upstream_after,

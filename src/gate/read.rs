@@ -20,7 +20,9 @@ impl Gate {
         let origin = reading.trusted.origin(&head, arrived.peer);
         note.saw(&head, &origin);
         note.traced(self.recorder.trace(head.header("traceparent")));
-        note.asking = self.settings.cors.as_ref().and_then(|cors| cors.asking(&head));
+        // To a proxy that asks, nothing is told for pages: it answers preflights itself, or forwards them.
+        let cors = self.settings.cors.as_ref().filter(|_| !note.inquiry);
+        note.asking = cors.and_then(|cors| cors.asking(&head));
         let mut inbound = unread(head, origin, reading.lenient)?;
         if inbound.head.framing() == Framing::Empty {
             return Ok(inbound);

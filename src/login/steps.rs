@@ -158,8 +158,10 @@ mod tests {
     fn json_is_told_by_pointers_and_long_texts_are_not() {
         let json =
             serde_json::json!({"code": 1, "data": {"uid": "7", "a/b": null, "t": "0123456789abcdef0"}, "l": [true]});
+        let mut found = values(&json);
+        found.sort();
         assert_eq!(
-            values(&json),
+            found,
             ["/code = 1", "/data/a~1b = null", "/data/t = (text of 17 characters)", "/data/uid = \"7\"", "/l/0 = true"]
         );
         assert_eq!(values(&serde_json::json!(vec![0; 100])).len(), MAX_VALUES);

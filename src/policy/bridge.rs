@@ -38,7 +38,7 @@ pub struct Kind {
     pub endpoint: Endpoint,
     /// `require`, where given.
     pub require: Option<Requirement>,
-    /// What decides where no rule matches: the type's `require`, or nothing where that is not given.
+    /// What decides where no rule matches: the type's `require`, or nothing where that is not given. Named like the route.
     pub rule: Rule,
     /// The request.
     pub request: Written,

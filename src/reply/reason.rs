@@ -53,6 +53,8 @@ pub enum Reason {
     UpstreamTimeout,
     /// The gate itself failed: an error in its program.
     InternalError,
+    /// The client left before it was answered.
+    ClientClosed,
 }
 
 /// One row of the table of reasons.
@@ -96,11 +98,12 @@ const TABLE: [Row; Reason::COUNT] = [
     row(Reason::UpstreamFailed, "upstream_failed", 502, "application unavailable", "应用服务不可用"),
     row(Reason::UpstreamTimeout, "upstream_timeout", 504, "application timed out", "应用服务超时"),
     row(Reason::InternalError, "internal_error", 500, "internal error", "网关内部错误"),
+    row(Reason::ClientClosed, "client_closed", 499, "client closed the connection", "客户端已断开连接"),
 ];
 
 impl Reason {
     /// How many there are.
-    pub const COUNT: usize = Self::InternalError as usize + 1;
+    pub const COUNT: usize = Self::ClientClosed as usize + 1;
 
     fn row(self) -> &'static Row {
         // The table has a row for every reason, in order (see the test), so the fallback is never taken.

@@ -45,6 +45,12 @@ pub fn may_pass(name: &[u8], trusted: bool) -> bool {
         && (trusted || !is_any_of(&ADDRESSES, name))
 }
 
+/// Whether a header of that name may stay where nothing can be taken off, because somebody else forwards: as [`may_pass`], but for
+/// what proxies themselves tell of the client.
+pub fn may_stay(name: &[u8]) -> bool {
+    is_plain(name) && !is_any_of(&OVERRIDES, name) && !begins_with(name, b"x-ticketgate-")
+}
+
 /// Headers that concern one connection only (RFC 9110, 7.6.1).
 pub fn is_hop_by_hop(name: &[u8]) -> bool {
     is_any_of(&HOP_BY_HOP, name)

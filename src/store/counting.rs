@@ -94,7 +94,7 @@ pub struct Tally<'a> {
 
 impl Tally<'_> {
     /// Whether there is nothing to count or look up.
-    const fn is_empty(&self) -> bool {
+    pub(super) const fn is_empty(&self) -> bool {
         self.counts.is_empty() && self.lock.is_none()
     }
 }

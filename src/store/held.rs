@@ -16,12 +16,10 @@ use crate::ids::{ClientId, TokenHash};
 use super::lock;
 use super::record::{ClientRecord, Ending, SessionRecord};
 
-mod changes;
 mod flight;
 mod promise;
 mod shard;
 
-pub use changes::Changes;
 pub(super) use flight::{Begun, Flight};
 pub(super) use promise::Promise;
 use shard::{Entry, Shard};
@@ -178,7 +176,6 @@ impl Held {
     pub(super) fn told(&self, key: &Key, link: u32) {
         if let Some(mut shard) = self.shard(key) {
             shard.drop_of(key, link);
-            shard.changed(key);
         }
     }
 
@@ -186,7 +183,6 @@ impl Held {
     pub(super) fn forget(&self, key: &Key) {
         if let Some(mut shard) = self.shard(key) {
             shard.drop_all(key);
-            shard.changed(key);
         }
     }
 
@@ -203,18 +199,9 @@ impl Held {
     /// A connection is gone and its promise with it. With `emptied` everything it promised is known to have changed, too.
     pub(super) fn broken(&self, promise: &Promise, emptied: bool) {
         promise.break_off();
-        for shard in &self.shards {
-            let mut shard = lock(shard);
-            if emptied || self.settings.trust.is_none() {
-                shard.drop_promised(promise);
-            }
-            shard.all_changed();
+        if emptied || self.settings.trust.is_none() {
+            self.shards.iter().for_each(|shard| lock(shard).drop_promised(promise));
         }
-    }
-
-    /// The watch on a session's changes.
-    pub(super) fn changes(self: &Arc<Self>, hash: TokenHash) -> Changes {
-        Changes::of(self, Key::Session(hash))
     }
 
     /// The shard of a key; all are there.

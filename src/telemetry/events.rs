@@ -19,6 +19,8 @@ pub const MAX_LISTENERS: usize = 16;
 const BACKLOG: usize = 1024;
 /// Refusals that are kept for whoever asks later.
 const REFUSALS: usize = 200;
+/// Refusals that each worker keeps in a second, at most: more would push one another out unseen.
+pub(super) const REFUSALS_A_SECOND: u32 = 200;
 
 /// Where events are told. Cloning is shallow.
 #[derive(Clone, Debug)]
@@ -90,7 +92,8 @@ impl Events {
 
     /// What became of a request.
     pub(super) fn outcome(&self, outcome: &Outcome) {
-        if outcome.verdict != Verdict::Forwarded {
+        let refused = !matches!(outcome.verdict, Verdict::Forwarded | Verdict::Closed);
+        if refused && outcome.shown {
             let line: Arc<str> = json_line(outcome).trim_end().into();
             self.keep(Arc::clone(&line));
             self.tell("denial", || line);

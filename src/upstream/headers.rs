@@ -1,13 +1,9 @@
 //! Heads for the application: the caller's headers without what must not pass, then ours.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
-
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha2::Sha256;
 
 use crate::clock::Timestamp;
-use crate::ids::{ClientId, RequestId, UserId};
+use crate::ids::RequestId;
 use crate::request::Inbound;
 use crate::request::address::Origin;
 use crate::request::body::Body;
@@ -18,6 +14,10 @@ use crate::request::upgrade;
 use crate::secret::Secret;
 use crate::upstream::HostHeader;
 use crate::verify::Identity;
+
+mod told;
+
+pub use told::told_apart;
 
 /// How many parameters PHP takes up (`max_input_vars`).
 const MAX_INPUT_VARS: usize = 1000;
@@ -143,6 +143,12 @@ pub fn instead(instead: Instead<'_>, inbound: &Inbound, context: &Context<'_>, s
     spoken.rebuilt(context, settings)
 }
 
+/// Whether PHP would take a header of that name for the identity that the gate tells.
+pub fn is_identity(name: &[u8], settings: &Settings) -> bool {
+    let ours = [&settings.user, &settings.client, &settings.session];
+    ours.iter().any(|other| is_same_to_php(name, other.as_bytes()))
+}
+
 /// The name by which the application is asked.
 pub fn host<'a>(inbound: &'a Inbound, settings: &'a Settings) -> &'a [u8] {
     settings.host_for(inbound.head.host())
@@ -228,7 +234,7 @@ impl Spoken<'_> {
         put_identity(&mut lines, context, settings);
         self.put_forwarding(&mut lines, context);
         if let Some(key) = &settings.assertion_key {
-            lines.put("X-Ticketgate-Assertion", self.assertion(key, context));
+            lines.put("X-Ticketgate-Assertion", told::assertion(key, (self.method, &self.target), context));
         }
         if let Some(key) = context.websocket {
             put_upgrade(&mut lines, key);
@@ -281,36 +287,6 @@ impl Spoken<'_> {
             lines.put("traceparent", context.traceparent);
         }
     }
-
-    /// `t=UNIX,id=REQUEST_ID,u=USER,c=CLIENT,sig=HEX`: what lets PHP see that a request came through the gate.
-    fn assertion(&self, key: &Secret, context: &Context<'_>) -> String {
-        let user = context.identity.user.as_ref().map_or("", UserId::as_str);
-        let client = context.identity.client.as_ref().map_or("", ClientId::as_str);
-        let time = context.now.as_secs().to_string();
-        let id = context.request_id.as_str();
-        let said: [&[u8]; 7] = [
-            b"v1",
-            self.method.as_bytes(),
-            &self.target,
-            user.as_bytes(),
-            client.as_bytes(),
-            time.as_bytes(),
-            id.as_bytes(),
-        ];
-        format!("t={time},id={id},u={user},c={client},sig={}", signature(key, &said.join(&b'\n')))
-    }
-}
-
-/// Hex of HMAC-SHA256, which takes keys of any length.
-fn signature(key: &Secret, message: &[u8]) -> String {
-    let mut hex = String::with_capacity(64);
-    if let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key.expose()) {
-        mac.update(message);
-        for byte in mac.finalize().into_bytes() {
-            let _ = write!(hex, "{byte:02x}");
-        }
-    }
-    hex
 }
 
 fn put_identity(lines: &mut Lines, context: &Context<'_>, settings: &Settings) {
@@ -343,8 +319,7 @@ fn is_dropped(name: &[u8], context: &Context<'_>) -> bool {
 
 /// What stands for an identity, ours to give, or for a credential that is hidden.
 fn is_replaced(name: &[u8], settings: &Settings) -> bool {
-    let ours = [&settings.user, &settings.client, &settings.session];
-    ours.iter().any(|other| is_same_to_php(name, other.as_bytes()))
+    is_identity(name, settings)
         || settings.hide_credentials && settings.reserved.iter().any(|reserved| is_credential(name, reserved))
 }
 

@@ -2,12 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use super::setup;
 use super::support::backend::{Answer, FINE, FakeBackend};
 use super::support::gate::Gate;
 use super::support::http2::*;
 use super::support::process::until;
+use super::support::scrape::Scrape;
+use super::support::scripted::Backend;
 use super::support::tls::Certificate;
+use super::{OPEN, setup};
 
 async fn lasts(address: &str, begin: impl AsyncFnOnce(&mut Client)) -> Duration {
     let mut client = Client::silent(address).await;
@@ -37,6 +39,36 @@ async fn a_client_that_is_late_with_its_first_request_or_the_rest_of_a_head_is_l
     });
     assert!(in_time.contains(&lasted.await));
     assert_eq!(backend.requests().len(), 1);
+}
+
+/// The time for a head, or for the next request, is over once it has come: however long its answer takes.
+#[tokio::test]
+async fn a_request_may_take_longer_than_its_head_or_the_pause_before_it() {
+    let backend = Backend::start(|mut conversation, _| async move {
+        while conversation.request().await.is_some() {
+            tokio::time::sleep(Duration::from_millis(1500)).await;
+            conversation.say("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nslow").await;
+        }
+    })
+    .await;
+    let certificate = Certificate::new();
+    let yaml = format!("{}{OPEN}timeouts: {{header: 700ms, keep_alive: 900ms}}\n", certificate.yaml());
+    let gate = Gate::with(&yaml).upstream(&backend.url()).start().await;
+    let mut client = Client::open(&gate.address).await;
+    let slow = |end: &End| matches!(end, End::Answer(200, body) if body == "slow");
+    let first = client.get("/first").await;
+    assert!(slow(&first), "{first:?}");
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let second = client.get("/after-a-pause").await;
+    assert!(slow(&second), "{second:?}");
+    // One whose head came in two pieces.
+    let (stream, head) = (client.stream(), block(&get("/in-pieces")));
+    let whole = frame(HEADERS, END_HEADERS | END_STREAM, stream, &head);
+    client.send(&whole[..20]).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    client.send(&whole[20..]).await;
+    let third = client.end_of(stream).await;
+    assert!(slow(&third), "{third:?}");
 }
 
 #[tokio::test]
@@ -99,10 +131,18 @@ async fn a_request_that_its_client_takes_back_is_not_waited_for() {
     .await;
     let yaml = "upstream: {url: \"{upstream}\", max_connections: 1, queue_timeout: 10s}\nstore: {key: plain}\ndefault: public\n";
     let certificate = Certificate::new();
-    let gate = Gate::with(&format!("{}{yaml}", certificate.yaml())).upstream(&backend.url).start().await;
+    let log = "log: {level: error, access: true}\n";
+    let gate = Gate::with(&format!("{}{yaml}{log}", certificate.yaml())).upstream(&backend.url).start().await;
     let mut client = Client::open(&gate.address).await;
     let stream = client.begin(&get("/never"), true).await;
     until(|| backend.requests().len() == 1).await;
     client.frame(RST_STREAM, 0, stream, &[0, 0, 0, 8]).await;
     assert!(matches!(client.get("/a").await, End::Answer(200, _)), "its place at the application is free");
+    let closed = r#"ticketgate_requests_total{rule="default",outcome="closed",reason="client_closed"}"#;
+    assert_eq!(Scrape::of(&gate.admin).await.value(closed), 1.0);
+    until(|| gate.log().lines().count() == 2).await;
+    let log = gate.log();
+    let line = log.lines().find(|line| line.contains("/never")).unwrap();
+    assert!(line.contains(r#""outcome":"closed""#) && line.contains(r#""reason":"client_closed""#), "{line}");
+    assert!(line.contains(r#""status":499"#), "{line}");
 }

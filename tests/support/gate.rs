@@ -83,6 +83,11 @@ impl Gate {
         &self.running.addresses
     }
 
+    /// Where proxies ask; there must be such a listener.
+    pub fn decide(&self) -> &str {
+        self.running.decide.as_deref().expect("a listener for proxies")
+    }
+
     /// Its access log so far, as text. A line is written soon after its reply was sent.
     pub fn log(&self) -> String {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);

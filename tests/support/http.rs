@@ -20,6 +20,7 @@ const STUCK: Duration = Duration::from_millis(500);
 pub struct Request {
     address: String,
     from: Option<IpAddr>,
+    patience: Duration,
     method: String,
     target: String,
     headers: Vec<(String, String)>,
@@ -32,6 +33,7 @@ impl Request {
         Self {
             address: address.to_owned(),
             from: None,
+            patience: PATIENCE,
             method: method.to_owned(),
             target: target.to_owned(),
             headers,
@@ -48,6 +50,12 @@ impl Request {
     /// Sends it from that address of this machine.
     pub fn from(mut self, ip: &str) -> Self {
         self.from = Some(ip.parse().expect("an address"));
+        self
+    }
+
+    /// Waits so long for each byte of its reply.
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
         self
     }
 
@@ -97,6 +105,7 @@ impl Request {
             Some(ip) => Connection::open_from(ip, &self.address).await,
             None => Connection::open(&self.address).await,
         };
+        connection.patience = self.patience;
         connection.send(&self.to_bytes()).await;
         let reply = connection.reply_to(&self.method).await.expect("a reply");
         (connection, reply)
@@ -191,6 +200,7 @@ pub type AnyStream = Box<dyn Stream>;
 pub struct Connection {
     stream: Box<dyn Stream>,
     unread: Vec<u8>,
+    patience: Duration,
 }
 
 impl Connection {
@@ -210,7 +220,7 @@ impl Connection {
 
     /// One over something else than TCP.
     pub fn over(stream: impl Stream + 'static) -> Self {
-        Self { stream: Box::new(stream), unread: vec![] }
+        Self { stream: Box::new(stream), unread: vec![], patience: PATIENCE }
     }
 
     /// Both directions, for two tasks. What was read already is lost.
@@ -346,6 +356,6 @@ impl Connection {
     /// Reads what there is; 0 at the end, a reset included.
     async fn fill(&mut self) -> usize {
         let read = self.stream.read_buf(&mut self.unread);
-        tokio::time::timeout(PATIENCE, read).await.expect("bytes from the other side in time").unwrap_or(0)
+        tokio::time::timeout(self.patience, read).await.expect("bytes from the other side in time").unwrap_or(0)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
@@ -27,6 +27,18 @@ impl Group {
     fn start(command: &mut Command) -> Self {
         let program = command.get_program().to_owned();
         Self(command.process_group(0).spawn().unwrap_or_else(|error| panic!("the tests need {program:?}: {error}")))
+    }
+
+    /// Starts a program and waits until it listens at that address; `None` where it ends before.
+    pub fn listening(command: &mut Command, address: &str) -> Option<Self> {
+        let mut program = Self::start(command);
+        while TcpStream::connect(address).is_err() {
+            if program.0.try_wait().expect("its status").is_some() {
+                return None;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Some(program)
     }
 
     /// Waits for the line of its stderr that holds `mark`, and goes on reading, so that it never blocks on a full pipe.

@@ -98,7 +98,7 @@ enum Why {
     Socket(End),
     /// The session that lives here is over.
     Session(Over),
-    /// The gate stops.
+    /// The gate stops, or opens no such connection any more.
     Drained,
 }
 
@@ -153,11 +153,13 @@ impl Connection {
                 () = shutdown.reached(Phase::Draining) => return Err(Why::Drained),
                 Some(done) = self.under_way.join_next() => self.finish(done).await?,
                 () = &mut ping => {
+                    self.renew()?;
                     self.ping(room).await?;
                     ping.as_mut().reset(Instant::now() + every);
                 }
                 received = self.socket.next(), if room => {
                     self.heard = true;
+                    self.renew()?;
                     match received? {
                         Received::Text(text) => self.take(&text).await?,
                         Received::Binary(_) => self.refuse_unread("a message of bytes").await?,
@@ -166,6 +168,16 @@ impl Connection {
                 }
             }
         }
+    }
+
+    /// Goes by the configuration in force from now on. One by which it could not be opened closes it: asking again tells why.
+    fn renew(&mut self) -> Result<(), Why> {
+        let latest = Arc::clone(self.gate.latest());
+        if !Arc::ptr_eq(&latest, &self.gate) {
+            self.opened = Arc::new(self.opened.by(&latest).ok_or(Why::Drained)?);
+            self.gate = latest;
+        }
+        Ok(())
     }
 
     /// Asks whether the client is there; one that has not been heard of since the last time is not. Who was not listened to may be.

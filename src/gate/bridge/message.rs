@@ -9,7 +9,8 @@ use std::time::Instant;
 use crate::credentials::Claims;
 use crate::gate::bridge::envelope::{self, Envelope};
 use crate::gate::note::Note;
-use crate::gate::{Arrived, Gate, Settings};
+use crate::gate::under_way::UnderWay;
+use crate::gate::{Arrived, Gate, Settings, read, upgrade};
 use crate::ids::{ChannelId, TokenHash};
 use crate::login::issue::Issued;
 use crate::policy::Decided;
@@ -110,6 +111,19 @@ impl Opened {
     ) -> Self {
         let (head, origin) = (inbound.head.clone(), inbound.origin.clone());
         Self { channel, bridge, label, proof: permit.proof(), head, peer, origin }
+    }
+
+    /// The same connection by the configuration of that gate; `None` where that would not open it.
+    pub fn by(&self, gate: &Gate) -> Option<Self> {
+        let Settings { reading, policy, .. } = &*gate.settings;
+        let origin = reading.trusted.origin(&self.head, self.peer);
+        let inbound = read::unread(self.head.clone(), origin, reading.lenient).ok()?;
+        let (number, rule) = policy.websocket(&inbound)?;
+        upgrade::check(&inbound, rule).ok()?;
+        let bridge = Arc::clone(rule.websocket.as_deref()?.bridge()?);
+        let label = RuleLabel { name: Arc::clone(&rule.name), number };
+        let (channel, proof, peer) = (self.channel.clone(), self.proof.clone(), self.peer);
+        Some(Self { channel, bridge, label, proof, head: inbound.head, peer, origin: inbound.origin })
     }
 
     fn via(&self) -> Via<'_> {
@@ -220,7 +234,7 @@ impl Settings {
         }
         if let Some(require) = kind.require {
             if std::ptr::eq(decided.rule, &raw const self.policy.default) {
-                decided = Decided { rule: &kind.rule, require, ..decided };
+                decided = Decided { rule: &kind.rule, number: sent.opened.label.number, require, ..decided };
             } else {
                 decided.require = decided.require.and(require);
             }
@@ -242,14 +256,15 @@ impl Gate {
     /// Answers one message. Never fails: whatever goes wrong is an envelope.
     pub async fn message(self: &Arc<Self>, message: Message<'_>) -> Answered {
         let (opened, is_login) = (Arc::clone(message.opened), message.login.is_some());
-        let (mut note, started) = (self.note_of(&opened), Instant::now());
+        let mut under_way = UnderWay::begin(self, self.note_of(&opened));
+        let note = &mut under_way.note;
         let result = match message.arrived() {
-            Ok(arrived) => self.walk_whole(arrived, &opened, &mut note).await,
+            Ok(arrived) => self.walk_whole(arrived, &opened, note).await,
             Err(unreadable) => Err(unreadable.into()),
         };
         let (status, envelope) = match result {
             Ok((status, envelope)) => (status, envelope),
-            Err(refusal) => self.refuse_message(refusal, &mut note),
+            Err(refusal) => self.refuse_message(refusal, note),
         };
         let issued = note.issued.take();
         let envelope = match (is_login, &issued) {
@@ -257,7 +272,7 @@ impl Gate {
             (true, Some(_)) => envelope.of_login(),
             (true, None) => envelope.of_failed_login(|| self.told(&Reason::LoginFailed.into(), note.asked())),
         };
-        self.record(note, status, started.elapsed());
+        under_way.end(status);
         Answered { envelope, issued }
     }
 
@@ -295,7 +310,7 @@ impl Gate {
                 (status, Err(envelope))
             }
         };
-        self.record(note, status, started.elapsed());
+        self.record(&mut note, status, started.elapsed());
         result
     }
 
@@ -322,7 +337,7 @@ impl Gate {
     pub fn no_message(&self, opened: &Opened, refusal: Refusal) -> Envelope {
         let mut note = self.note_of(opened);
         let (status, envelope) = self.refuse_message(refusal, &mut note);
-        self.record(note, status, std::time::Duration::ZERO);
+        self.record(&mut note, status, std::time::Duration::ZERO);
         envelope
     }
 

@@ -20,6 +20,9 @@ pub(super) enum Shape {
 /// Folds the decoded name that stands in `text` from `start` to the end, in place. `None` where PHP drops it; what is
 /// left in `text` is then of no use.
 pub(super) fn fold(text: &mut Vec<u8>, start: usize) -> Option<Shape> {
+    if is_plain(text.get(start..)?) {
+        return (text.len() > start).then_some(Shape::Text);
+    }
     trim(text, start);
     let name = text.get_mut(start..)?;
     let guarded = GUARDED.map(|prefix| name.starts_with(prefix));
@@ -35,6 +38,11 @@ pub(super) fn fold(text: &mut Vec<u8>, start: usize) -> Option<Shape> {
     let name = text.get_mut(start..)?;
     mangle(name);
     (!poses(name, guarded)).then_some(shape)
+}
+
+/// Whether there is nothing to fold, as in nearly every name.
+fn is_plain(name: &[u8]) -> bool {
+    name.iter().fold(true, |plain, byte| plain & !matches!(byte, 0 | b' ' | b'.' | b'['))
 }
 
 /// Cuts the name at NUL, and its leading spaces (no other blanks).

@@ -186,7 +186,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Wire<IO> {
             self.reading = Reading::More(block);
             return Ok(true);
         }
+        // What it was waited for has come: the time for it must not run out while the request is answered.
         self.awaiting = Awaiting::Nothing;
+        self.deadlines.clear(Side::Read);
         let told = if block.stream > self.last { self.read_request(&block) } else { self.read_trailers(&block) };
         self.told = match told {
             Some(told) => {

@@ -6,8 +6,6 @@ use std::mem;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::sync::watch;
-
 use super::flight::Marker;
 use super::{Fact, Key, Promise};
 
@@ -29,7 +27,6 @@ pub(super) struct Shard {
     present: Room,
     absent: Room,
     pub(super) flights: HashMap<Key, Marker>,
-    watched: HashMap<Key, watch::Sender<()>>,
 }
 
 /// Facts of two generations, the younger of which fills half the room at most.
@@ -93,28 +90,6 @@ impl Shard {
     pub(super) fn retain(&mut self, stays: impl Fn(&Key, &Entry) -> bool) {
         self.present.retain(&stays);
         self.absent.retain(&stays);
-    }
-
-    pub(super) fn watch(&mut self, key: &Key) -> watch::Receiver<()> {
-        self.watched.entry(key.clone()).or_insert_with(|| watch::channel(()).0).subscribe()
-    }
-
-    pub(super) fn unwatch(&mut self, key: &Key) {
-        if self.watched.get(key).is_some_and(|watched| watched.receiver_count() == 0) {
-            self.watched.remove(key);
-        }
-    }
-
-    pub(super) fn changed(&self, key: &Key) {
-        if let Some(watched) = self.watched.get(key) {
-            watched.send_replace(());
-        }
-    }
-
-    pub(super) fn all_changed(&self) {
-        for watched in self.watched.values() {
-            watched.send_replace(());
-        }
     }
 
     /// How many are there, and how many are not.

@@ -207,23 +207,3 @@ fn strangers_cannot_push_sessions_out() {
     assert!(bench.holds(&session(1)));
     assert!(absent < 1000, "{absent} are known not to be there");
 }
-
-#[tokio::test]
-async fn who_watches_a_session_hears_of_its_changes() {
-    let bench = Bench::new(ROOM);
-    let hash = TokenHash::new([1; 32]);
-    let mut changes = bench.held.changes(hash);
-    let heard = async |changes: &mut Changes| {
-        let started = Instant::now();
-        changes.next().await;
-        started.elapsed() < Duration::from_millis(500)
-    };
-    bench.held.told(&Key::Session(hash), 0);
-    assert!(heard(&mut changes).await);
-    bench.held.forget(&Key::Session(hash));
-    assert!(heard(&mut changes).await);
-    bench.held.broken(&bench.promise, false);
-    assert!(heard(&mut changes).await);
-    bench.held.told(&session(2), 0);
-    assert!(!heard(&mut changes).await, "not of another's; but it looks again before a second is over");
-}

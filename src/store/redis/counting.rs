@@ -11,7 +11,7 @@ use super::answers::Answers;
 use super::{Redis, scripts};
 
 /// What a tally came to, each part by itself.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(in crate::store) struct Tallied {
     /// How long each count must wait; `None` where it was counted.
     pub(in crate::store) waits: Vec<Result<Option<Duration>, Fault>>,
@@ -26,6 +26,9 @@ impl Redis {
         tally: &Tally<'_>,
     ) -> (Result<Records, Fault>, Tallied) {
         let Some(watch) = &self.watch else { return self.ask_at_once(question, tally).await };
+        if tally.is_empty() {
+            return (self.ask_watching(watch, question).await, Tallied::default());
+        }
         let counting = self.ask_at_once(Question::default(), tally);
         let (records, (_, tallied)) = tokio::join!(self.ask_watching(watch, question), counting);
         (records, tallied)
@@ -42,7 +45,7 @@ impl Redis {
         self.put(&mut commands, question);
         let asks = commands.len() > counting;
         if commands.is_empty() {
-            return (Ok(Records::default()), Tallied { waits: Vec::new(), lock: None });
+            return (Ok(Records::default()), Tallied::default());
         }
         match self.exchange(&commands).await {
             Ok(mut answers) => {

@@ -67,7 +67,7 @@ impl Row {
     fn cell(&self, verdict: Verdict, reason: Option<Reason>) -> Option<&Counter> {
         match (verdict, reason) {
             (Verdict::Forwarded, _) | (_, None) => Some(&self.forwarded),
-            (Verdict::Refused | Verdict::Failed, Some(reason)) => self.refused.get(reason as usize),
+            (Verdict::Refused | Verdict::Failed | Verdict::Closed, Some(reason)) => self.refused.get(reason as usize),
             (Verdict::Observed, Some(reason)) => self.observed.get(reason as usize),
         }
     }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::ids::SessionId;
+use crate::ids::{ClientId, SessionId, UserId};
 
 fn settings() -> Settings {
     let places = Places { query: true, form: true, header: true };

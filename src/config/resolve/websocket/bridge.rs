@@ -44,7 +44,7 @@ pub(super) fn bridge(
     let login = match &route.login {
         Some(text) => {
             let login = Type { endpoint: Some(text.clone()), ..Type::default() };
-            kind(&login, "login", &at("login"), (context, around), faults).map(|kind| Some(Arc::new(kind)))
+            kind(&login, &at("login"), route, (context, around), faults).map(|kind| Some(Arc::new(kind)))
         }
         None => Some(None),
     };
@@ -53,7 +53,7 @@ pub(super) fn bridge(
         if OWN.contains(&name.as_str()) {
             faults.add(&key, "is a type that the gate knows itself; give it another name");
         }
-        let kind = kind(written, name, &key, (context, around), faults);
+        let kind = kind(written, &format!("{key}.endpoint"), route, (context, around), faults);
         kind.map(|kind| (name.clone(), Arc::new(kind)))
     });
     let types = all_of(types);
@@ -86,17 +86,16 @@ fn resuming(base: &Rule) -> Rule {
 
 fn kind(
     written: &Type,
-    name: &str,
-    key: &str,
+    at: &str,
+    route: &Websocket,
     (context, around): (&Context, &Around<'_>),
     faults: &mut Faults,
 ) -> Option<Kind> {
-    let at = if name == "login" { key.to_owned() } else { format!("{key}.endpoint") };
     let Some(text) = &written.endpoint else {
-        faults.missing(&at, "is missing");
+        faults.missing(at, "is missing");
         return None;
     };
-    let endpoint = faults.take(&at, endpoint::endpoint(text))?;
+    let endpoint = faults.take(at, endpoint::endpoint(text))?;
     let method = match written.method {
         Method::Post => "POST",
         Method::Get => "GET",
@@ -104,12 +103,13 @@ fn kind(
     let request = of_rule(around.rules, &endpoint, method).or_else(|| around.reader?.write(&endpoint, method));
     if request.is_none() && around.reader.is_some() {
         faults.add(
-            &at,
+            at,
             "no source of `endpoint` can name it in a request of that method, nor does a rule give it to a path",
         );
     }
     let require = written.require.map(requirement);
-    let rule = Rule { name: name.into(), require: require.unwrap_or(Requirement::Deny), ..context.plain_rule() };
+    let name = route.path.as_deref().unwrap_or_default().into();
+    let rule = Rule { name, require: require.unwrap_or(Requirement::Deny), ..context.plain_rule() };
     Some(Kind { endpoint, require, rule, request: request? })
 }
 
