@@ -15,7 +15,7 @@ use ticketgate::clock::Clock;
 use ticketgate::credentials::Claims;
 use ticketgate::ids::{ClientId, SessionId, UserId};
 use ticketgate::policy::endpoint::{Endpoint, Fold};
-use ticketgate::policy::rule::{Matcher, Rule, Signatures};
+use ticketgate::policy::rule::{Guests, Matcher, Rule, Signatures};
 use ticketgate::policy::{Decided, Requirement};
 use ticketgate::request::body::Body;
 use ticketgate::request::head::{Head, Methods, Scan};
@@ -146,7 +146,7 @@ fn endpoint() -> Endpoint {
 fn session(clock: &Clock) -> SessionRecord {
     SessionRecord {
         id: SessionId::new("s1").expect("an id"),
-        user: UserId::new("7").expect("an id"),
+        user: UserId::new("7").ok(),
         client: Some(ClientId::new("ios").expect("an id")),
         created: clock.now(),
         ends: clock.now().plus(HOUR * 24),
@@ -178,6 +178,7 @@ fn settings() -> Settings {
         bind_ip: false,
         bind_user_agent: false,
         user_id_required: true,
+        guest: Duration::from_mins(30),
         sealed: false,
     };
     let fold = Fold { case: true, ..Fold::default() };
@@ -197,6 +198,7 @@ fn rule() -> Rule {
         name: "user".into(),
         matcher: Matcher::default(),
         require: Requirement::User,
+        guests: Guests::Unknown,
         login: None,
         logout: None,
         logout_before: None,

@@ -18,6 +18,7 @@ pub mod schema;
 pub mod serve;
 pub mod session;
 pub mod sign;
+pub mod test_login;
 
 mod api;
 mod import;
@@ -60,6 +61,8 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Read access logs and propose rules
     Learn(learn::LearnArgs),
+    /// Try a login rule against the application, and show each step
+    TestLogin(test_login::TestLoginArgs),
     /// Put credentials on a URL
     Sign(sign::SignArgs),
     /// List and change the clients of a running gate
@@ -105,6 +108,7 @@ pub fn run() -> Result<(), Failure> {
         Command::Demo(args) => demo::run(args.listen),
         Command::Explain(args) => explain::run(&args),
         Command::Learn(args) => learn::run(&args),
+        Command::TestLogin(args) => test_login::run(&args),
         Command::Sign(args) => sign::run(&args),
         Command::Client(args) => client::run(&args),
         Command::Session(args) => session::run(&args),

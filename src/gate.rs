@@ -10,6 +10,7 @@ use http::{HeaderName, Response};
 
 use crate::clock::Clock;
 use crate::credentials::{self, Claims};
+use crate::login::steps::Steps;
 use crate::policy::login_rule::{Conditions, UserSource};
 use crate::policy::rule::Rule;
 use crate::policy::{Decided, Policy};
@@ -32,7 +33,9 @@ pub mod bridge;
 pub mod cors;
 pub mod explain;
 mod forward;
+mod guests;
 mod location;
+mod logins;
 mod lost;
 mod note;
 mod read;
@@ -171,6 +174,8 @@ pub struct Gate {
     cookie_users: Vec<UserSource>,
     /// Headers of replies that `csrf` of some rule wants kept.
     kept_headers: Vec<HeaderName>,
+    /// Where logins tell what they go through.
+    steps: Steps,
     /// Names this gate among all that share the store.
     instance: String,
     /// Connections that it named so far.
@@ -183,7 +188,7 @@ impl Gate {
     /// A gate over its handles.
     pub fn new(settings: Arc<Settings>, store: Store, upstream: Upstream, clock: Clock, recorder: Recorder) -> Self {
         let logins = || settings.policy.rules.iter().filter_map(|rule| rule.login.as_ref());
-        let holds_cookies = logins().any(|login| login.hold_cookies);
+        let holds_cookies = settings.policy.holds_cookies();
         let cookie_users = logins().map(|login| login.user_id.clone()).filter(|user| user.from.is_cookie()).collect();
         let kept_headers =
             settings.policy.rules.iter().filter_map(|rule| rule.csrf.as_ref()?.header().cloned()).collect();
@@ -199,11 +204,18 @@ impl Gate {
             holds_cookies,
             cookie_users,
             kept_headers,
+            steps: Steps::default(),
             instance: format!("{:032x}", fastrand::u128(..)),
             channels: AtomicU64::default(),
             successor: OnceLock::new(),
             settings,
         }
+    }
+
+    /// The same, which tells what its logins go through.
+    #[must_use]
+    pub fn telling(self, steps: Steps) -> Self {
+        Self { steps, ..self }
     }
 
     /// Another decides from now on. Requests keep to this one; who stays longer asks for the [`Gate::latest`].

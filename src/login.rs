@@ -16,7 +16,7 @@ use crate::policy::login_rule::{LoginReply, LoginRule, Source, TokenSource};
 use crate::request::Inbound;
 use crate::secret::Secret;
 use crate::store::channel::Channel;
-use crate::store::{self, Found, HeldCookie, Live, Question, Store};
+use crate::store::{self, Ending, Found, HeldCookie, Live, Question, Store};
 use crate::upstream::{self, ResponseBody};
 use crate::verify::SessionSettings;
 
@@ -31,12 +31,14 @@ pub mod merge;
 mod pages;
 pub mod prepare;
 pub mod seal_token;
+pub mod steps;
 pub mod text;
 
 use issue::{Issued, NewSession, NotIssued};
 use judged::{Answer, Judged};
 pub use pages::Pages;
 use prepare::Prepared;
+use steps::{Seen, Step};
 
 /// A login under way.
 pub struct Attempt<'a> {
@@ -58,14 +60,25 @@ pub struct Attempt<'a> {
     pub prepared: Option<&'a Prepared>,
     /// The connection that asks, where the session shall live on it.
     pub channel: Option<&'a Channel>,
+    /// The guest's session that it goes on from; without one it begins from a clean jar.
+    pub guest: Option<&'a Live>,
     /// The session in whose place the new one comes, where that is known.
     pub older: Option<TokenHash>,
 }
 
 impl Attempt<'_> {
+    /// The cookies that the login went out with.
+    fn begins_with(&self) -> &[HeldCookie] {
+        match (self.prepared, self.guest) {
+            (Some(prepared), _) => &prepared.jar,
+            (None, Some(live)) => &live.record.jar,
+            (None, None) => &[],
+        }
+    }
+
     /// The path that was asked.
     fn path(&self) -> &str {
-        self.prepared.map_or(&self.inbound.target.raw_path, |prepared| pages::path_of(&prepared.target))
+        self.prepared.map_or(&self.inbound.target.raw_path, Prepared::path)
     }
 }
 
@@ -136,9 +149,11 @@ pub async fn watch(
     response: Response<ResponseBody>,
 ) -> Result<Watched, Trouble> {
     let answer = pages::read(response, desk.patience).await?;
-    let mut jar = attempt.prepared.map_or_else(Vec::new, |prepared| prepared.jar.clone());
+    let mut jar = attempt.begins_with().to_vec();
     take_up(&mut jar, &answer, attempt.path(), desk.clock);
-    let Some((user, adopted)) = finished(desk, attempt, &answer, &mut jar).await? else {
+    let finished = finished(desk, attempt, &answer, &mut jar).await;
+    attempt.pages.steps.tell(|| Step::Held(jar.iter().map(steps::held).collect()));
+    let Some((user, adopted)) = finished? else {
         return Ok(Watched::Failed(unchanged(answer, attempt.rule.hold_cookies)));
     };
     let older = older(desk, attempt).await?;
@@ -178,8 +193,15 @@ async fn finished(
 ) -> Result<Option<(UserId, Option<Secret>)>, Trouble> {
     let (rule, now) = (attempt.rule, desk.clock.now());
     let judged = Judged::new(attempt.inbound, answer, jar, now).at(attempt.path());
+    let steps = attempt.pages.steps;
+    steps.tell(|| Step::Answered(Seen::of(answer, attempt.path(), now)));
+    judged.tell(&rule.success, steps);
     if !judged.succeeded(&rule.success) {
         return Ok(None);
+    }
+    if let Some(live) = attempt.guest {
+        // To the application the guest is somebody from now on, whatever becomes of this login.
+        desk.store.end(live.hash, Ending::Logout).await?;
     }
     let adopted = match &rule.user_token {
         TokenSource::Issue => None,
@@ -196,9 +218,11 @@ async fn finished(
             let page = attempt.pages.get(target, attempt.inbound, jar, now).await?;
             let page = pages::read(page, desk.patience).await?;
             take_up(jar, &page, pages::path_of(target), desk.clock);
+            steps.tell(|| Step::Fetched(target.clone(), Seen::of(&page, pages::path_of(target), now)));
             Judged::new(attempt.inbound, &page, jar, now).user(&rule.user_id)
         }
     };
+    steps.tell(|| Step::User(rule.user_id.from.to_string(), user.as_ref().map(ToString::to_string)));
     Ok(user.map_or_else(|| unfinished("login.user_id finds nobody in it"), |user| Some((user, adopted))))
 }
 
@@ -227,7 +251,7 @@ fn new_session(attempt: &Attempt<'_>, user: UserId, jar: Vec<HeldCookie>) -> New
         jar: if hold { jar } else { Vec::new() },
         holds_cookies: hold,
         channel: attempt.channel.cloned(),
-        ..NewSession::of(user)
+        ..NewSession::of(Some(user))
     }
 }
 
@@ -242,8 +266,10 @@ async fn older(desk: &Desk<'_>, attempt: &Attempt<'_>) -> Result<Option<Live>, s
     let question = Question { session: &hashes, ..Question::default() };
     let Some(Found::Live(live)) = desk.store.ask(question).await?.session else { return Ok(None) };
     let record = &live.record;
-    let owned = attempt.claims.user_id.is_none_or(|claimed| claimed == record.user.as_str().as_bytes());
-    let foreign = attempt.client.is_some() && record.client.as_ref() != attempt.client;
+    let is_theirs = |claimed| record.user.as_ref().is_some_and(|user| user.as_str().as_bytes() == claimed);
+    let owned = attempt.claims.user_id.is_none_or(is_theirs);
+    let unbound = record.user.is_none() && record.client.is_none();
+    let foreign = attempt.client.is_some() && !unbound && record.client.as_ref() != attempt.client;
     let here = record.channel.as_ref().map(|channel| &channel.id) == attempt.channel.map(|channel| &channel.id);
     Ok((is_own || owned && here && !(foreign && desk.sessions.bind_client)).then_some(live))
 }

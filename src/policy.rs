@@ -14,7 +14,7 @@ pub mod written;
 use std::sync::Arc;
 
 use crate::policy::endpoint::{Endpoint, Reader, Reading, Unfit};
-use crate::policy::rule::Rule;
+use crate::policy::rule::{Guests, Rule};
 use crate::request::php::url_decode;
 use crate::request::reserved::Reserved;
 use crate::request::{Inbound, Unreadable, upgrade};
@@ -98,9 +98,10 @@ pub struct Decided<'a> {
 }
 
 impl Policy {
-    /// Whether any login keeps the application's cookies in the session: then no others pass where somebody must be proved.
+    /// Whether any session keeps the application's cookies: then no others pass where somebody must be proved.
     pub fn holds_cookies(&self) -> bool {
-        self.rules.iter().filter_map(|rule| rule.login.as_ref()).any(|login| login.hold_cookies)
+        let holds = |rule: &Rule| rule.login.as_ref().is_some_and(|login| login.hold_cookies);
+        self.rules.iter().any(|rule| holds(rule) || rule.guests == Guests::Welcome)
     }
 
     /// How many names [`Self::labels`] has.

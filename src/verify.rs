@@ -14,7 +14,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::credentials::Claims;
 use crate::ids::{ClientId, SessionId, UserId};
 use crate::policy::endpoint::Fold;
-use crate::policy::rule::{Rule, Signatures};
+use crate::policy::rule::{Guests, Rule, Signatures};
 use crate::policy::{Decided, Requirement};
 use crate::request::Unreadable;
 use crate::request::body::Body;
@@ -80,6 +80,8 @@ pub struct Permit {
     identity: Identity,
     client_secret: Option<Secret>,
     session: Option<Live>,
+    /// The guest's session that a login goes on from.
+    guest: Option<Live>,
     late: Option<Late>,
     told: Told,
 }
@@ -93,6 +95,11 @@ impl Permit {
     /// The secret by which the client proved itself: while it is being rotated, the one of the two that the caller knows.
     pub fn client_secret(&self) -> Option<&Secret> {
         self.client_secret.as_ref()
+    }
+
+    /// The guest's session in whose place a login puts a user's.
+    pub fn guest(&self) -> Option<&Live> {
+        self.guest.as_ref()
     }
 
     /// The session that was used.
@@ -113,10 +120,10 @@ impl Permit {
     }
 
     fn of(client: Option<ClientId>, client_secret: Option<Secret>, session: Option<Live>) -> Self {
-        let user = session.as_ref().map(|live| live.record.user.clone());
+        let user = session.as_ref().and_then(|live| live.record.user.clone());
         let id = session.as_ref().map(|live| live.record.id.clone());
         let identity = Identity { user, client, session: id };
-        Self { identity, client_secret, session, late: None, told: Told::at_once() }
+        Self { identity, client_secret, session, guest: None, late: None, told: Told::at_once() }
     }
 
     /// What `mode: observe` forwards: a request that proved nothing.
@@ -300,7 +307,8 @@ impl Verifier {
         store: &Store,
     ) -> Result<(Result<Records, Fault>, Option<Duration>), Denial> {
         let require = case.decided.require;
-        let user_token = case.claims.user_token.filter(|_| hopeful && require.needs_user());
+        let matters = require.needs_user() || session::may_come_along(case);
+        let user_token = case.claims.user_token.filter(|_| hopeful && matters);
         let session = user_token.map(|token| store.hashes(token)).unwrap_or_default();
         // Where a user is needed, only who is refused will be looked for among the locked.
         // A message proves no client anew.
@@ -383,12 +391,20 @@ impl Verifier {
         found: Option<Found>,
         now: Timestamp,
     ) -> Result<(Permit, Option<Extension>), Denial> {
-        if !case.decided.require.needs_user() {
-            return Ok((Permit::of(client, client_secret, None), None));
-        }
-        let live = session::judge(&self.session, case, found, client.as_ref(), now)?;
-        let extension = if case.decided.rule.extend { self.session.extension(&live, now) } else { None };
-        Ok((Permit::of(client, client_secret, Some(live)), extension))
+        let live = if case.decided.require.needs_user() {
+            Some(session::judge(&self.session, case, found, client.as_ref(), now)?)
+        } else if session::may_come_along(case) {
+            session::judge_optional(&self.session, case, found, client.as_ref(), now)?
+        } else {
+            None
+        };
+        let extends = case.decided.rule.extend;
+        let extension = live.as_ref().filter(|_| extends).and_then(|live| self.session.extension(live, now));
+        let permit = match case.decided.rule.guests {
+            Guests::TakenOver => Permit { guest: live, ..Permit::of(client, client_secret, None) },
+            Guests::Unknown | Guests::Welcome => Permit::of(client, client_secret, live),
+        };
+        Ok((permit, extension))
     }
 }
 

@@ -248,11 +248,23 @@ fn sealed_tokens_need_logins_that_need_a_client() {
 }
 
 #[test]
-fn a_protection_that_this_version_does_not_have_is_refused_and_never_ignored() {
-    let guest = "rules: [{path: /a, require: public, guest: true}]\n";
-    assert_fault(guest, "2: rules[0].guest", "not available in this version");
-    let login = "rules: [{path: /l, require: public, login: {success: {status: 200}, user_id: {from: \"json:/u\", get: /me}, before: {get: /}}}]\n";
-    assert_eq!(faults(login).len(), 1);
+fn guests_are_for_rules_that_want_no_user() {
+    let rules = |what: &str| format!("rules: [{{path: /a, {what}, guest: true}}]\n");
+    for (what, told) in [
+        ("require: user", "a guest is no user"),
+        ("require: user_only", "a guest is no user"),
+        ("require: deny", "there are no guests"),
+        ("require: client, login: {success: {status: 200}, user_id: \"json:/u\"}", "goes on from a guest's session"),
+    ] {
+        assert_fault(&rules(what), "2: rules[0].guest", told);
+    }
+    let sealed = format!("{}session: {{sealed: true}}\n", rules("require: public"));
+    assert_fault(&sealed, "2: rules[0].guest", "session.sealed");
+    let warned = |yaml: &str| warnings(yaml).iter().any(|warning| warning.contains("rules[0].guest"));
+    assert!(warned(&rules("require: public")));
+    assert!(!warned(&rules("require: client")));
+    assert!(!warned(&rules("require: public, limit: 10/s")));
+    assert!(!warned(&format!("{}limits: {{per_ip: 10/s}}\n", rules("require: public"))));
 }
 
 #[test]

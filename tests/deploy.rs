@@ -19,6 +19,26 @@ fn the_configuration_beside_compose_is_accepted() {
 }
 
 #[test]
+fn every_recipe_is_a_dozen_lines_at_most_that_are_accepted_without_a_warning() {
+    let wanted = "codeigniter3 discuz dokuwiki ecshop laravel mediawiki phpmyadmin roundcube thinkphp3 thinkphp5 typecho wordpress yii1";
+    let folder = format!("{}/deploy/recipes", env!("CARGO_MANIFEST_DIR"));
+    let mut names: Vec<String> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap().replace(".yaml", ""))
+        .collect();
+    names.sort();
+    assert_eq!(names.join(" "), wanted);
+    for name in names {
+        let name = format!("deploy/recipes/{name}.yaml");
+        let text = read(&name);
+        let lines = text.lines().filter(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#'));
+        assert!(lines.count() <= 12, "{name} is longer");
+        let (accepted, said) = check(&text);
+        assert!(accepted && said.contains(", 0 warnings"), "{name}:\n{said}");
+    }
+}
+
+#[test]
 fn the_configuration_of_the_kubernetes_config_map_is_accepted() {
     let manifests = yaml("deploy/kubernetes/sidecar.yaml");
     let maps = manifests.iter().filter(|manifest| manifest["kind"] == "ConfigMap");
@@ -113,6 +133,7 @@ fn check(text: &str) -> (bool, String) {
         .args(["check", "-c"])
         .arg(&file)
         .env("TICKETGATE_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")
+        .env("APP_SECRET", "Kx9fQ2mT7bLp4WvZ1dRs")
         .env("IOS_SECRET", "Kx9fQ2mT7bLp4WvZ1dRs")
         .output()
         .unwrap();

@@ -54,7 +54,7 @@ fn session() -> SessionRecord {
     let now = Clock::system().now();
     SessionRecord {
         id: sid(),
-        user: UserId::new("7").unwrap(),
+        user: UserId::new("7").ok(),
         client: None,
         created: now,
         ends: now.plus(IDLE * 12),

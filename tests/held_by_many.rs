@@ -35,7 +35,7 @@ async fn log_in(store: &Store, token: &str) -> TokenHash {
     let (hash, now) = (store.hash(token.as_bytes()), Clock::system().now());
     let record = SessionRecord {
         id: SessionId::new("sid").unwrap(),
-        user: UserId::new("7").unwrap(),
+        user: UserId::new("7").ok(),
         client: None,
         created: now,
         ends: now.plus(IDLE * 12),

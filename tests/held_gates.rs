@@ -74,7 +74,7 @@ impl Site {
         let now = Clock::system().now();
         let record = SessionRecord {
             id: SessionId::new(format!("s-{user}")).unwrap(),
-            user: UserId::new(user).unwrap(),
+            user: UserId::new(user).ok(),
             client: Some(ClientId::new("ios").unwrap()),
             created: now,
             ends: now.plus(IDLE * 12),

@@ -66,7 +66,7 @@ async fn thinkphp_3_2_folds_the_spellings_of_a_controller_in_rules() {
     assert_eq!(case.request("/home/user_kind/get").await.reason(), "denied");
 }
 
-/// `library/think/Request.php` and `Route.php` of 5.0.
+/// `library/think/Request.php` and `Route.php` of 5.0, compared with 5.0.25 as it runs on PHP 8.2.
 #[tokio::test]
 async fn thinkphp_5() {
     name(
@@ -79,6 +79,21 @@ async fn thinkphp_5() {
             ("/index.php?s=/admin/user", "admin/user/index"),
             ("/admin/user/del?s=/admin/user/del", "admin/user/del"),
             ("/?m=admin&c=user&a=del", "index/index/index"),
+            ("/?s=", "index/index/index"),
+            ("/?%73=admin/user/del", "admin/user/del"),
+            ("/?s=admin%2Fuser%2Fdel", "admin/user/del"),
+            ("/admin/user_type/del", "admin/user_type/del"),
+            // Names of parameters keep their case.
+            ("/?S=admin/user/del", "index/index/index"),
+            ("/ <- s=admin/user/del", "ambiguous"),
+            ("/admin/user/del <- s=index/user/del", "ambiguous"),
+            ("/admin/user/del/s/index", "ambiguous"),
+            ("/admin/user/del/user_id/5", "ambiguous"),
+            ("/?s[]=admin/user/del", "ambiguous"),
+            ("/?s=admin/user/del&s=index/index/index", "ambiguous"),
+            ("/?s=/admin//user/del", "malformed"),
+            ("/?s=admin/user/%3Cb%3Einfo", "malformed"),
+            ("/?s=admin/user/info%00", "malformed"),
             ("/admin/user/list?s=/admin/user/del", "ambiguous"),
             ("/ <- _method=__construct&filter[]=system&method=get", "ambiguous"),
             ("/?_method=DELETE", "ambiguous"),
@@ -92,7 +107,7 @@ async fn thinkphp_5() {
     .await;
 }
 
-/// `system/core/URI.php` and `Router.php` of 3.1.
+/// `system/core/URI.php` and `Router.php` of 3.1, with `uri_protocol: REQUEST_URI` as it comes; compared with 3.1.13 as it runs on PHP 8.2.
 #[tokio::test]
 async fn codeigniter_3() {
     name(
@@ -106,7 +121,25 @@ async fn codeigniter_3() {
             ("/?/user/info", "app/user/info"),
             ("/index.php?/user/info/5&x=1", "app/user/info"),
             ("/user/info?/user/info", "app/user/info"),
+            // A nameless query routes at `/` alone, and only with a slash before it; no further parameter does.
+            ("/?user/info", "app/welcome/index"),
+            ("/?x=1&/user/info", "app/welcome/index"),
+            ("/?%2Fuser%2Finfo", "app/welcome/index"),
+            ("/index.php/?/user/info", "app/user/info"),
+            ("/user-type/get-it", "app/user-type/get-it"),
+            // A controller in a folder runs; what it runs is told by no triple, so all its actions share one.
+            ("/admin/user/del", "app/admin/user"),
+            ("/?/admin/user/list", "app/admin/user"),
             ("/user/list?/user/info", "ambiguous"),
+            ("/user/list?/admin/user/del", "ambiguous"),
+            ("/?d=admin&c=user&m=del", "ambiguous"),
+            ("//user/info", "malformed"),
+            ("/user//info", "malformed"),
+            ("/./user/info", "malformed"),
+            ("/user%2Finfo", "malformed"),
+            ("/?/user/info=1", "malformed"),
+            ("/index.php?/user/info?x=1", "malformed"),
+            ("/user/info.php", "denied"),
             ("/?c=user&m=info", "ambiguous"),
             ("/user/info?d=admin", "ambiguous"),
             ("/user/info <- m=del", "ambiguous"),
@@ -118,7 +151,7 @@ async fn codeigniter_3() {
     .await;
 }
 
-/// `framework/web/CUrlManager.php` of 1.1: the parameter goes before the path.
+/// `framework/web/CUrlManager.php` of 1.1: the parameter goes before the path. Compared with 1.1 as it runs on PHP 8.2, in both `urlFormat`s.
 #[tokio::test]
 async fn yii_1() {
     name(
@@ -130,6 +163,13 @@ async fn yii_1() {
             ("/?r=", "app/site/index"),
             ("/index.php/user/login", "app/user/login"),
             ("/user/view/id/5", "app/user/view"),
+            ("/?r=/user/login/", "app/user/login"),
+            ("/?r=userType/get", "app/userType/get"),
+            ("/user/view/r/site/login", "ambiguous"),
+            ("/user/login <- r=site/index", "ambiguous"),
+            ("/?r[]=user/login", "ambiguous"),
+            ("/?r=user//login", "malformed"),
+            ("/?r=user.login", "malformed"),
             ("/site/logout?r=site/login", "ambiguous"),
             ("/ <- r=user/login", "ambiguous"),
             ("/?r=user/login&r=user/del", "ambiguous"),

@@ -14,7 +14,7 @@ use ticketgate::ids::{ClientId, SessionId, TokenHash, UserId};
 use ticketgate::secret::Secret;
 use ticketgate::store::record::{Algorithm, LiveSecret};
 use ticketgate::store::{
-    Cap, ClientRecord, Created, Ending, Fault, Found, HeldCookie, Key, Live, Location, Question, Remembered,
+    Admission, Cap, ClientRecord, Created, Ending, Fault, Found, HeldCookie, Key, Live, Location, Question, Remembered,
     SessionRecord, Settings, Store, held,
 };
 

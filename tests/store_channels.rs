@@ -61,7 +61,7 @@ impl Bench {
         let now = self.clock.now();
         SessionRecord {
             id: sid(),
-            user: UserId::new("u").unwrap(),
+            user: UserId::new("u").ok(),
             client: None,
             created: now,
             ends: now.plus(IDLE * 100),

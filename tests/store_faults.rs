@@ -50,7 +50,7 @@ fn session() -> SessionRecord {
     let now = Clock::system().now();
     SessionRecord {
         id: sid(),
-        user: user(),
+        user: Some(user()),
         client: None,
         created: now,
         ends: now.plus(IDLE * 12),

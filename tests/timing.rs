@@ -18,7 +18,7 @@ use ticketgate::ids::ClientId;
 use ticketgate::policy::Decided;
 use ticketgate::policy::Requirement;
 use ticketgate::policy::endpoint::{Endpoint, Fold};
-use ticketgate::policy::rule::{Matcher, Rule, Signatures};
+use ticketgate::policy::rule::{Guests, Matcher, Rule, Signatures};
 use ticketgate::request::body::Body;
 use ticketgate::secret::Secret;
 use ticketgate::store::record::{Algorithm, LiveSecret, Signing};
@@ -89,6 +89,7 @@ fn settings() -> Settings {
         bind_ip: false,
         bind_user_agent: false,
         user_id_required: true,
+        guest: Duration::from_mins(30),
         sealed: false,
     };
     let clients = vec![
@@ -107,6 +108,7 @@ fn rule() -> Rule {
         name: "test".into(),
         matcher: Matcher::default(),
         require: Requirement::Client,
+        guests: Guests::Unknown,
         login: None,
         logout: None,
         logout_before: None,

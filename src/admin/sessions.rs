@@ -46,7 +46,7 @@ pub(super) async fn issue(parts: &Parts, user: &str, body: &Bytes) -> Result<Res
         ip,
         user_agent,
         holds_cookies: parts.holds_cookies,
-        ..NewSession::of(user.clone())
+        ..NewSession::of(Some(user.clone()))
     };
     let issued = issue::issue(&parts.store, &parts.clock, &parts.session, new).await?;
     tracing::info!(user_id = %user, session = %issued.session, "session issued by an operator");

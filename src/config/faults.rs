@@ -81,13 +81,6 @@ impl Faults {
         }
     }
 
-    /// The feature of that key is not built; told where it is wanted.
-    pub(crate) fn unbuilt(&mut self, key: &str, wanted: bool) {
-        if wanted {
-            self.add(key, "not available in this version");
-        }
-    }
-
     /// The line of a key.
     pub(crate) fn line(&self, key: &str) -> u64 {
         self.places.find(key).line

@@ -34,13 +34,11 @@ mod session;
 mod signature;
 mod store;
 mod tls;
-mod unbuilt;
 mod upstream;
 mod websocket;
 
 /// Everything, or nothing where a fault was told.
 pub(crate) fn settings(file: &File, faults: &mut Faults) -> Option<Settings> {
-    unbuilt::tell(file, faults);
     let server = server(file, faults);
     let decide = decide::listener(file, server.as_ref(), faults);
     let store = store::settings(&file.store, faults);

@@ -30,6 +30,20 @@ pub(crate) fn about(file: &File, faults: &mut Faults) {
     unreachable_websockets(&file.websocket, faults);
     equal_tokens(file, faults);
     nameless_logins(file, faults);
+    boundless_guests(file, faults);
+}
+
+/// Whoever may call without proof, and as often as he likes, fills the store with guests.
+fn boundless_guests(file: &File, faults: &mut Faults) {
+    for (index, rule) in file.rules.iter().enumerate().filter(|(_, rule)| rule.guest) {
+        let open = rule.require == Some(Requirement::Public);
+        if open && rule.limit.is_none() && file.limits.per_ip.is_none() {
+            faults.warn(
+                &format!("rules[{index}].guest"),
+                "every call without a session makes one: give the rule a limit, or set limits.per_ip",
+            );
+        }
+    }
 }
 
 /// Without the user's name failed logins can be counted for addresses alone, and many users may share one.

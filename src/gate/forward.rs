@@ -6,23 +6,23 @@ use http::{HeaderMap, HeaderName, Response};
 
 use crate::credentials::Claims;
 use crate::gate::bridge::message::Sent;
+use crate::gate::logins::{begins_with, sent};
 use crate::gate::note::Note;
-use crate::gate::{Gate, Mode, location, replies, upgrade};
+use crate::gate::{Gate, guests, location, replies, upgrade};
 use crate::login::prepare::{self, Errand, Prepared};
-use crate::login::{self, Attempt, Desk, Pages, Watched, jar, judged};
+use crate::login::steps::Step;
+use crate::login::{Pages, jar, judged};
 use crate::policy::before::Before;
 use crate::policy::csrf;
-use crate::policy::login_rule::LoginRule;
-use crate::policy::rule::{Logout, Rule};
+use crate::policy::rule::{Guests, Logout, Rule};
 use crate::policy::{Decided, Requirement};
 use crate::reply::{Body, Reason, Refusal};
 use crate::request::php::url_decode;
 use crate::request::{Inbound, Unreadable, body};
 use crate::store::{Ending, Fault, Live};
-use crate::telemetry::Login;
 use crate::upstream::headers::{self, Context};
 use crate::upstream::{self, Outgoing, ResponseBody};
-use crate::verify::{LoginTry, Permit, Withdrawn};
+use crate::verify::{Permit, Withdrawn};
 
 /// A request that may pass, and everything that was decided about it.
 #[derive(Clone, Copy)]
@@ -43,7 +43,7 @@ impl Passage<'_> {
 }
 
 /// What a request carries besides its own head.
-struct Load<'a> {
+pub(super) struct Load<'a> {
     permit: &'a Permit,
     claims: &'a Claims<'a>,
     cookies: Option<Vec<u8>>,
@@ -51,7 +51,7 @@ struct Load<'a> {
     plain_reply: bool,
     rule: Option<&'a Rule>,
     /// What goes in place of the caller's own request.
-    prepared: Option<&'a Prepared>,
+    pub(super) prepared: Option<&'a Prepared>,
     /// The key, where it asks for a WebSocket and may.
     websocket: Option<&'a [u8]>,
 }
@@ -85,6 +85,7 @@ impl Gate {
             None => None,
         };
         let held = self.holds(passage);
+        let newcomer = guests::is_newcomer(passage);
         let prepared = match page_before(passage) {
             Some(before) => Some(Box::pin(self.prepare(before, passage, note)).await?),
             None => self.with_csrf(passage),
@@ -100,12 +101,16 @@ impl Gate {
             // Without a session it may be the application's own, as on public pages.
             drop_authorization: (passage.claims.by_authorization && self.settings.forward.hide_credentials)
                 || passage.permit.session().is_some()
+                || newcomer
                 || login.is_some(),
             plain_reply: login.is_some() || self.looks_at_bodies(passage),
             rule: Some(passage.decided.rule),
             prepared: prepared.as_ref(),
             websocket: upgrade::key(passage.inbound, Some(passage.decided.rule)),
         };
+        if login.is_some() {
+            self.steps.tell(|| sent(passage.inbound, prepared.as_ref()));
+        }
         let response = self.send(passage.inbound, body, &load, note).await?;
         let mut response = match login {
             Some(login) => return Box::pin(self.watch_login((passage, &load), login, response, note)).await,
@@ -115,13 +120,13 @@ impl Gate {
             if self.may_be_lost(passage) {
                 response = Box::pin(self.unless_lost(passage, live, response, note)).await?;
             }
-            let before = prepared.iter().flat_map(|prepared| &prepared.replies).map(|(path, headers)| (path, headers));
-            for (path, headers) in before.chain([(&passage.inbound.target.raw_path, response.headers())]) {
-                let changes = self.jar_changes(path, headers);
-                if !changes.is_empty() {
-                    Box::pin(self.take_up_cookies(live, &changes, note)).await?;
-                }
+            let changes = self.changes_of(passage, prepared.as_ref(), response.headers());
+            if !changes.is_empty() {
+                Box::pin(self.take_up_cookies(live, &changes, note)).await?;
             }
+        }
+        if newcomer {
+            Box::pin(self.welcome(passage, &mut response, note)).await?;
         }
         if held {
             response.headers_mut().remove(http::header::SET_COOKIE);
@@ -216,7 +221,7 @@ impl Gate {
         }
     }
 
-    fn context<'a>(&self, load: &'a Load<'_>, note: &'a Note, traceparent: &'a str) -> Context<'a> {
+    pub(super) fn context<'a>(&self, load: &'a Load<'_>, note: &'a Note, traceparent: &'a str) -> Context<'a> {
         Context {
             identity: load.permit.identity(),
             request_id: &note.request_id,
@@ -233,35 +238,34 @@ impl Gate {
     pub(super) fn holds(&self, passage: &Passage<'_>) -> bool {
         match (&passage.decided.rule.login, passage.permit.session()) {
             (Some(login), _) => login.hold_cookies,
+            _ if passage.decided.rule.guests == Guests::Welcome => true,
             _ if passage.is_public() => false,
             (None, Some(live)) => live.record.holds_cookies,
             (None, None) => self.holds_cookies,
         }
     }
 
-    /// The session's cookies; none for a login, which starts from a clean jar, and where no user is needed.
+    /// The cookies that the request begins with. A login has those of a guest at most: otherwise it starts from a clean jar.
     fn held_cookies(&self, passage: &Passage<'_>) -> Vec<u8> {
-        match passage.permit.session() {
-            Some(live) if passage.decided.rule.login.is_none() => {
-                jar::cookie_line(&live.record.jar, &passage.inbound.target.raw_path, self.clock.now())
-            }
-            _ => Vec::new(),
-        }
+        jar::cookie_line(begins_with(passage), &passage.inbound.target.raw_path, self.clock.now())
     }
 
     /// Fetches the page with which a login or logout begins.
     async fn prepare(&self, before: &Before, passage: &Passage<'_>, note: &Note) -> Result<Prepared, Refusal> {
         let traceparent = note.traceparent();
         let load = Load::page(passage);
-        let jar = passage.permit.session().filter(|_| passage.decided.rule.login.is_none());
         let errand = Errand {
             pages: self.pages(passage, self.context(&load, note, &traceparent)),
             inbound: passage.inbound,
-            jar: jar.map(|live| live.record.jar.clone()).unwrap_or_default(),
+            jar: begins_with(passage).to_vec(),
             now: self.clock.now(),
             patience: self.patience(passage),
         };
-        Ok(prepare::prepare(before, errand).await?)
+        let prepared = prepare::prepare(before, errand).await;
+        prepared.map_err(|trouble| {
+            self.steps.tell(|| Step::Stopped(trouble.to_string()));
+            trouble.into()
+        })
     }
 
     /// A user's POST with the application's token, where it has left that out.
@@ -280,9 +284,15 @@ impl Gate {
         Some(prepare::with_field(inbound, &self.settings.forward, (&csrf.field, &value), jar))
     }
 
-    fn pages<'a>(&'a self, passage: &Passage<'a>, context: Context<'a>) -> Pages<'a> {
+    pub(super) fn pages<'a>(&'a self, passage: &Passage<'a>, context: Context<'a>) -> Pages<'a> {
         let (upstream, settings) = (&self.upstream, &self.settings.forward);
-        Pages { upstream, settings, context, response_timeout: passage.decided.rule.response_timeout }
+        Pages {
+            upstream,
+            settings,
+            context,
+            steps: &self.steps,
+            response_timeout: passage.decided.rule.response_timeout,
+        }
     }
 
     /// How long an answer that is read may take to come whole.
@@ -290,75 +300,18 @@ impl Gate {
         passage.decided.rule.response_timeout.unwrap_or(self.settings.upstream.response_timeout)
     }
 
-    /// Lets the login try, unless it is locked.
-    async fn begin_login(
+    /// What a reply changes in the jar, and those of the pages before it.
+    pub(super) fn changes_of(
         &self,
         passage: &Passage<'_>,
-        rule: &LoginRule,
-        note: &mut Note,
-    ) -> Result<Option<LoginTry<'_>>, Refusal> {
-        let inbound = passage.inbound;
-        let name = rule.user_name.as_ref().and_then(|field| judged::form_field(inbound, field));
-        match self.verifier.begin_login(&self.store, inbound.origin.ip, name.as_deref()).await {
-            Ok(begun) => Ok(begun),
-            Err(denial) if self.settings.mode == Mode::Observe => {
-                note.observed(&denial.into());
-                Ok(None)
-            }
-            Err(denial) => Err(denial.into()),
-        }
-    }
-
-    async fn watch_login(
-        &self,
-        (passage, load): (&Passage<'_>, &Load<'_>),
-        (rule, begun): (&LoginRule, Option<LoginTry<'_>>),
-        response: Response<ResponseBody>,
-        note: &mut Note,
-    ) -> Result<Response<Body>, Refusal> {
-        let traceparent = note.traceparent();
-        let attempt = Attempt {
-            pages: self.pages(passage, self.context(load, note, &traceparent)),
-            rule,
-            inbound: passage.inbound,
-            client: passage.permit.identity().client.as_ref(),
-            client_secret: passage.permit.client_secret(),
-            claims: passage.claims,
-            data_key: &self.settings.reply.keys.data,
-            prepared: load.prepared,
-            channel: passage.sent.and_then(Sent::channel),
-            older: passage.sent.and_then(Sent::older),
-        };
-        let desk = Desk {
-            store: &self.store,
-            clock: &self.clock,
-            sessions: self.verifier.session_settings(),
-            patience: self.patience(passage),
-        };
-        let watched = login::watch(&desk, &attempt, response).await?;
-        match (begun, &watched) {
-            (Some(begun), Watched::Failed(_)) => begun.failed().await,
-            (Some(begun), _) => begun.succeeded().await,
-            (None, _) => {}
-        }
-        if matches!(watched, Watched::Failed(_)) {
-            note.login = Some(Login::Failed);
-        }
-        match watched {
-            Watched::Failed(_) if rule.failed_envelope => {
-                Err(Refusal::new(Reason::LoginFailed, "the application refused the login"))
-            }
-            Watched::Failed(response) => Ok(self.finish(passage.inbound, response.map(Body::own), note)),
-            Watched::Merged(new, response) => {
-                note.logged_in(new);
-                Ok(self.finish(passage.inbound, response.map(Body::own), note))
-            }
-            Watched::Envelope(new, data) => {
-                note.logged_in(new);
-                let message = self.settings.reply.logged_in(note.asked().accept_language);
-                Ok(self.envelope(message, data, note.asked()))
-            }
-        }
+        prepared: Option<&Prepared>,
+        headers: &HeaderMap,
+    ) -> Vec<jar::Change> {
+        let before = prepared.iter().flat_map(|prepared| &prepared.replies);
+        let mut changes: Vec<_> = before.flat_map(|(path, headers)| self.jar_changes(path, headers)).collect();
+        let path = prepared.map_or(passage.inbound.target.raw_path.as_str(), Prepared::path);
+        changes.extend(self.jar_changes(path, headers));
+        changes
     }
 
     /// What a reply changes in a session's jar.
@@ -371,12 +324,17 @@ impl Gate {
 
     /// Takes the application's cookies up into the session, where it holds them. An identity never changes under a token: cookies
     /// that name another user end it.
-    async fn take_up_cookies(&self, live: &Live, changes: &[jar::Change], note: &mut Note) -> Result<(), Refusal> {
+    pub(super) async fn take_up_cookies(
+        &self,
+        live: &Live,
+        changes: &[jar::Change],
+        note: &mut Note,
+    ) -> Result<(), Refusal> {
         let now = self.clock.now();
         let other = |source| judged::other_user(source, live, changes, now);
         if let Some(other) = self.cookie_users.iter().find_map(other) {
             let ended = self.store.end(live.hash, Ending::Logout).await?;
-            note.ended("session_lost", &live.record.user, Some(&live.record.id), usize::from(ended));
+            note.ended("session_lost", live.record.user.as_ref(), Some(&live.record.id), usize::from(ended));
             let detail = format!("a cookie of the application names another user: {other}");
             return Err(Refusal::new(Reason::SessionLost, detail));
         }
@@ -393,7 +351,7 @@ impl Gate {
     /// The application has answered: `this` ends whatever it said, the others only where it did not fail.
     async fn log_out(&self, passage: &Passage<'_>, logout: Logout, status: u16, note: &mut Note) -> Result<(), Fault> {
         let Some(live) = passage.permit.session() else { return Ok(()) };
-        let user = &live.record.user;
+        let Some(user) = &live.record.user else { return Ok(()) };
         let count = match logout {
             Logout::This => usize::from(self.store.end(live.hash, Ending::Logout).await?),
             Logout::All | Logout::Others if status >= 400 => 0,
@@ -401,14 +359,14 @@ impl Gate {
             Logout::Others => self.store.end_user(user, Some(live.hash), Ending::Logout).await?,
         };
         match logout {
-            Logout::This => note.ended("logout", user, Some(&live.record.id), count),
-            Logout::All | Logout::Others => note.ended("logout", user, None, count),
+            Logout::This => note.ended("logout", Some(user), Some(&live.record.id), count),
+            Logout::All | Logout::Others => note.ended("logout", Some(user), None, count),
         }
         Ok(())
     }
 
     /// What every answer of the application gets on its way out.
-    fn finish(&self, inbound: &Inbound, mut response: Response<Body>, note: &Note) -> Response<Body> {
+    pub(super) fn finish(&self, inbound: &Inbound, mut response: Response<Body>, note: &Note) -> Response<Body> {
         location::rewrite(response.headers_mut(), inbound.head.host(), &inbound.origin, &self.settings.forward);
         replies::put_request_id(response.headers_mut(), &note.request_id);
         response

@@ -48,7 +48,7 @@ impl Gate {
         let lost = Judged::new(passage.inbound, &answer, &after, now).since(&before).succeeded(&self.settings.lost);
         if lost {
             let ended = self.store.end(live.hash, Ending::Logout).await?;
-            note.ended("session_lost", &live.record.user, Some(&live.record.id), usize::from(ended));
+            note.ended("session_lost", live.record.user.as_ref(), Some(&live.record.id), usize::from(ended));
             return Err(Refusal::new(Reason::SessionLost, "the application's reply fits session.lost"));
         }
         Ok(Response::from_parts(answer.head, body))
@@ -59,9 +59,12 @@ impl Gate {
     }
 }
 
-/// Logins begin a session, and logouts end theirs: what they answer tells nothing of a loss.
+/// Logins begin a session, and logouts end theirs: what they answer tells nothing of a loss. A guest has nothing to lose that he
+/// could log in to: to him, pages that ask to log in are pages.
 fn watches(passage: &Passage<'_>) -> bool {
-    passage.permit.session().is_some() && passage.decided.rule.login.is_none() && passage.decided.rule.logout.is_none()
+    passage.permit.identity().user.is_some()
+        && passage.decided.rule.login.is_none()
+        && passage.decided.rule.logout.is_none()
 }
 
 fn asks_for_body(conditions: &Conditions) -> bool {

@@ -118,18 +118,24 @@ impl Note {
     /// It made a session.
     pub(super) fn logged_in(&mut self, NewLogin { user, issued, replaced }: NewLogin) {
         if let Some(Live { record, .. }) = &replaced {
-            self.ended("newer_login", &record.user, Some(&record.id), 1);
+            self.ended("newer_login", record.user.as_ref(), Some(&record.id), 1);
         }
-        self.ended("newer_login", &user, None, issued.displaced);
+        self.ended("newer_login", Some(&user), None, issued.displaced);
         self.identity.user = Some(user);
         self.identity.session = Some(issued.session.clone());
         self.issued = Some(issued);
         self.login = Some(Login::Succeeded);
     }
 
-    /// It ended that session, or so many of that user's.
-    pub(super) fn ended(&mut self, why: &'static str, user: &UserId, session: Option<&SessionId>, count: usize) {
-        if count > 0 {
+    /// It ended that session, or so many of that user's. Of guests nothing is told.
+    pub(super) fn ended(
+        &mut self,
+        why: &'static str,
+        user: Option<&UserId>,
+        session: Option<&SessionId>,
+        count: usize,
+    ) {
+        if let Some(user) = user.filter(|_| count > 0) {
             self.ended.push(Ended { why, user: user.clone(), session: session.cloned(), count });
         }
     }

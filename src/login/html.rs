@@ -33,6 +33,28 @@ pub(super) fn input(page: &str, name: &str) -> Option<String> {
     inputs.filter(|tag| attribute(tag, "name").as_deref() == Some(name)).find_map(|tag| attribute(&tag, "value"))
 }
 
+/// What a page is, in a few lines: its title and its forms.
+pub(super) fn outline(page: &str) -> Vec<String> {
+    let title = title(page).map(|title| format!("title {title:?}"));
+    let form = |form: Form| {
+        let [name, id] = form.names;
+        let named = name.or(id).map_or_else(String::new, |name| format!(" `{name}`"));
+        let asks = if form.asks_for_password { ", asks for a password" } else { "" };
+        let hidden: Vec<_> = form.hidden.iter().map(|(name, _)| name.as_str()).collect();
+        format!("form{named} to {:?}{asks}; hidden: {}", form.action, hidden.join(", "))
+    };
+    title.into_iter().chain(forms(page).into_iter().map(form)).collect()
+}
+
+fn title(page: &str) -> Option<String> {
+    let mut tokens = tokens(page).map(|Ok(token)| token);
+    tokens.find(|token| matches!(token, Token::StartTag(tag) if is(tag, b"title")))?;
+    match tokens.next()? {
+        Token::String(text) => std::str::from_utf8(&text).ok().map(|text| text.trim().to_owned()),
+        _ => None,
+    }
+}
+
 fn forms(page: &str) -> Vec<Form> {
     let mut forms = Vec::new();
     let mut open = None;
@@ -113,6 +135,19 @@ mod tests {
         assert_eq!(form.action, "/login.php?a=1&b=2");
         let hidden: Vec<_> = form.hidden.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         assert_eq!(hidden, [("token", "a\"b'c"), ("set_session", "")]);
+    }
+
+    #[test]
+    fn a_page_is_outlined_by_its_title_and_forms() {
+        assert_eq!(
+            outline(PAGE),
+            [
+                r#"title "Log in""#,
+                r#"form `search` to "/find"; hidden: where"#,
+                r#"form `login` to "/login.php?a=1&b=2", asks for a password; hidden: token, set_session"#,
+            ]
+        );
+        assert_eq!(outline("plain words"), Vec::<String>::new());
     }
 
     #[test]

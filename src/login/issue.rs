@@ -11,8 +11,8 @@ use crate::verify::SessionSettings;
 /// A session to be made.
 #[derive(Clone, Debug)]
 pub struct NewSession {
-    /// Whose it will be.
-    pub user: UserId,
+    /// Whose it will be; `None` for a guest's.
+    pub user: Option<UserId>,
     /// The client that logs in, where there is one.
     pub client: Option<ClientId>,
     /// That client's secret, under which the token is sealed where `session.sealed` says so.
@@ -34,8 +34,8 @@ pub struct NewSession {
 }
 
 impl NewSession {
-    /// For a user, and nothing else known.
-    pub fn of(user: UserId) -> Self {
+    /// For a user or a guest, and nothing else known.
+    pub fn of(user: Option<UserId>) -> Self {
         let (ip, user_agent, jar) = (String::new(), String::new(), Vec::new());
         Self {
             user,
@@ -97,7 +97,7 @@ impl From<BadId> for NotIssued {
     }
 }
 
-/// Makes a session for a user, within the bounds of `settings`.
+/// Makes a session, within the bounds of `settings`.
 pub async fn issue(
     store: &Store,
     clock: &Clock,
@@ -126,7 +126,7 @@ pub async fn issue(
         channel: new.channel.map(Box::new),
     };
     let hash = store.hash(token.expose());
-    let life = settings.idle.min(settings.max_age);
+    let life = settings.idle_of(record.user.as_ref()).min(settings.max_age);
     let admission = Admission { hash, record: &record, idle: life, cap: cap(settings), older: new.older };
     match store.admit(admission).await? {
         Created::Full => Err(NotIssued::Full),

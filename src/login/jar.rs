@@ -22,6 +22,18 @@ pub struct Change {
     deleted: bool,
 }
 
+impl Change {
+    /// The cookie's name.
+    pub fn name(&self) -> &str {
+        &self.cookie.name
+    }
+
+    /// Whether it is forgotten.
+    pub fn deletes(&self) -> bool {
+        self.deleted
+    }
+}
+
 /// What a reply does to the jar. Lines that cannot be read, or are larger than a browser would keep, do nothing.
 pub fn changes(headers: &HeaderMap, request_path: &str, now: Timestamp) -> Vec<Change> {
     headers.get_all(SET_COOKIE).iter().filter_map(|line| change(line.as_bytes(), request_path, now)).collect()

@@ -10,9 +10,10 @@ use serde_json::value::RawValue;
 
 use crate::clock::Timestamp;
 use crate::ids::UserId;
+use crate::login::steps::{Step, Steps};
 use crate::login::text::Text;
-use crate::login::{jar, json, location};
-use crate::policy::login_rule::{Conditions, Decode, Source, UserSource};
+use crate::login::{jar, json, location, steps};
+use crate::policy::login_rule::{Check, Conditions, Decode, Source, UserSource};
 use crate::policy::pattern::Glob;
 use crate::request::Inbound;
 use crate::request::php::{fold_name, nested, url_decode};
@@ -70,13 +71,50 @@ impl<'a> Judged<'a> {
     }
 
     fn holds(&self, conditions: &Conditions) -> bool {
-        let Conditions { status, json, cookie, location, body, not } = conditions;
-        (status.is_empty() || status.contains(&self.answer.head.status.as_u16()))
-            && json.iter().all(|(pointer, wanted)| self.value(pointer).and_then(json::scalar).as_ref() == Some(wanted))
-            && cookie.as_ref().is_none_or(|glob| self.cookie_stands(glob))
-            && location.as_ref().is_none_or(|glob| self.leads_to(glob))
-            && body.as_ref().is_none_or(|regex| self.shows(regex))
-            && !self.succeeded(not)
+        conditions.checks().all(|check| self.fits(check))
+    }
+
+    fn fits(&self, check: Check<'_>) -> bool {
+        match check {
+            Check::Status(statuses) => statuses.contains(&self.answer.head.status.as_u16()),
+            Check::Json(pointer, wanted) => self.value(pointer).and_then(json::scalar).as_deref() == Some(wanted),
+            Check::Cookie(glob) => self.cookie_stands(glob),
+            Check::Location(glob) => self.leads_to(glob),
+            Check::Body(regex) => self.shows(regex),
+            Check::Not(others) => !self.succeeded(others),
+        }
+    }
+
+    /// Every condition, with what there is in its place.
+    pub fn tell(&self, success: &[Conditions], steps: &Steps) {
+        let numbered = (1..).zip(success).filter(|_| steps.are_told());
+        for (alternative, check) in numbered.flat_map(|(number, all)| all.checks().map(move |check| (number, check))) {
+            let (wanted, found) = (check.to_string(), self.found(check));
+            steps.tell(|| Step::Condition { alternative, wanted, found, holds: self.fits(check) });
+        }
+    }
+
+    fn found(&self, check: Check<'_>) -> String {
+        match check {
+            Check::Status(_) => self.answer.head.status.as_u16().to_string(),
+            Check::Json(pointer, _) => {
+                let found =
+                    self.value(pointer).map(|value| json::scalar(value).unwrap_or_else(|| "a list or object".into()));
+                found.map_or_else(|| "nothing there".to_owned(), |found| steps::shown(&found))
+            }
+            Check::Cookie(glob) => match self.cookie(glob) {
+                Some(_) => "held".to_owned(),
+                None => "none held".to_owned(),
+            },
+            Check::Location(_) => match self.answer.head.headers.get(LOCATION) {
+                Some(location) => location::path_and_query(location::without_fragment(location.as_bytes()), self.path)
+                    .escape_ascii()
+                    .to_string(),
+                None => "no Location".to_owned(),
+            },
+            Check::Body(regex) => if self.shows(regex) { "found" } else { "not found" }.to_owned(),
+            Check::Not(others) => if self.succeeded(others) { "it does" } else { "it does not" }.to_owned(),
+        }
     }
 
     /// JSON is known by its content, whatever Content-Type says.
@@ -175,17 +213,21 @@ fn url_decode_keeping_plus(text: &[u8]) -> Vec<u8> {
 }
 
 /// Whom a later reply's cookies name in the session user's place. A source that never named the user, because the login was
-/// another one, says nothing of this session.
+/// another one, says nothing of this session. A guest is nobody, or whomever the cookies named from the beginning: applications
+/// have names for them, too.
 pub fn other_user(source: &UserSource, live: &Live, changes: &[jar::Change], now: Timestamp) -> Option<UserId> {
     let Source::Cookie(glob) = &source.from else { return None };
     let users = |jar: &[HeldCookie]| -> Vec<UserId> {
         jar::named(jar, glob, now).filter_map(|value| refine(source, &value)).collect()
     };
-    let (before, user) = (users(&live.record.jar), &live.record.user);
-    if !before.is_empty() && !before.contains(user) {
-        return None;
+    let mut known = users(&live.record.jar);
+    if let Some(user) = &live.record.user {
+        if !known.is_empty() && !known.contains(user) {
+            return None;
+        }
+        known = vec![user.clone()];
     }
     let mut set = Vec::new();
     jar::apply(&mut set, changes, now);
-    users(&set).into_iter().find(|named| named != user)
+    users(&set).into_iter().find(|named| !known.contains(named))
 }

@@ -9,6 +9,7 @@ use http_body_util::BodyExt;
 use crate::clock::Timestamp;
 use crate::login::jar;
 use crate::login::judged::Answer;
+use crate::login::steps::Steps;
 use crate::request::Inbound;
 use crate::request::body::Body;
 use crate::store::HeldCookie;
@@ -27,6 +28,8 @@ pub struct Pages<'a> {
     pub settings: &'a headers::Settings,
     /// On whose behalf; the cookies are those of a jar.
     pub context: Context<'a>,
+    /// Where it is told what happens.
+    pub steps: &'a Steps,
     /// `response_timeout` of the rule, where it has one.
     pub response_timeout: Option<Duration>,
 }

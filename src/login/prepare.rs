@@ -11,6 +11,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode, utf8_percent_
 use crate::clock::Timestamp;
 use crate::login::judged::{Answer, Judged};
 use crate::login::pages::{self, Pages};
+use crate::login::steps::{Seen, Step};
 use crate::login::{Trouble, html, jar, location};
 use crate::policy::before::{Before, Taken};
 use crate::request::head::Framing;
@@ -62,9 +63,14 @@ impl Prepared {
         headers::instead(instead, inbound, context, settings)
     }
 
+    /// Its path.
+    pub fn path(&self) -> &str {
+        pages::path_of(&self.target)
+    }
+
     /// Its Cookie line.
     pub fn cookies(&self, now: Timestamp) -> Vec<u8> {
-        jar::cookie_line(&self.jar, pages::path_of(&self.target), now)
+        jar::cookie_line(&self.jar, self.path(), now)
     }
 }
 
@@ -84,6 +90,8 @@ pub async fn prepare(before: &Before, errand: Errand<'_>) -> Result<Prepared, Tr
         Some(wanted) => {
             let judged = page.judged(&errand);
             let form = html::form(judged.text(), wanted).ok_or_else(|| page.lacks("such a form"))?;
+            let names = || form.hidden.iter().map(|(name, _)| name.clone()).collect();
+            errand.pages.steps.tell(|| Step::Form(form.action.clone(), names()));
             let target = errand.resolve(form.action.as_bytes(), &page_target)?;
             ("POST", target, Some(errand.filled(&form.hidden, &taken)))
         }
@@ -147,6 +155,9 @@ impl Page<'_> {
                 Taken::Input(name) => html::input(judged.text(), name).map(String::into_bytes),
                 Taken::From(source) => judged.find(source),
             };
+            if let Some(value) = &found {
+                errand.pages.steps.tell(|| Step::Took(field.clone(), value.len()));
+            }
             found.map(|value| (field.clone(), value)).ok_or_else(|| self.lacks(&format!("a value for `{field}`")))
         };
         before.take.iter().map(find).collect()
@@ -183,6 +194,7 @@ impl Errand<'_> {
         let answer = pages::read(reply, self.patience).await?;
         let path = pages::path_of(target);
         jar::apply(&mut self.jar, &jar::changes(&answer.head.headers, path, self.now), self.now);
+        self.pages.steps.tell(|| Step::Fetched(target.to_owned(), Seen::of(&answer, path, self.now)));
         replies.push((path.to_owned(), answer.head.headers.clone()));
         Ok(answer)
     }

@@ -1,5 +1,7 @@
 //! What a login rule watches for: when a login succeeded, who logged in, what the client is told.
 
+use std::fmt;
+
 use regex::bytes::Regex;
 
 use crate::policy::before::Before;
@@ -45,6 +47,69 @@ pub struct Conditions {
     pub body: Option<Regex>,
     /// And not all of these hold; of several, none does.
     pub not: Vec<Conditions>,
+}
+
+/// One of them.
+#[derive(Clone, Copy, Debug)]
+pub enum Check<'a> {
+    /// `status`
+    Status(&'a [u16]),
+    /// `json`: pointer and text.
+    Json(&'a str, &'a str),
+    /// `cookie`
+    Cookie(&'a Glob),
+    /// `location`
+    Location(&'a Glob),
+    /// `body`
+    Body(&'a Regex),
+    /// `not`
+    Not(&'a [Conditions]),
+}
+
+impl Conditions {
+    /// All that are given.
+    pub fn checks(&self) -> impl Iterator<Item = Check<'_>> {
+        let status = (!self.status.is_empty()).then_some(Check::Status(&self.status));
+        let json = self.json.iter().map(|(at, wanted)| Check::Json(at, wanted));
+        let cookie = self.cookie.as_ref().map(Check::Cookie);
+        let location = self.location.as_ref().map(Check::Location);
+        let body = self.body.as_ref().map(Check::Body);
+        let not = (!self.not.is_empty()).then_some(Check::Not(&self.not));
+        status.into_iter().chain(json).chain(cookie).chain(location).chain(body).chain(not)
+    }
+}
+
+impl fmt::Display for Check<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(statuses) => {
+                let written: Vec<String> = statuses.iter().map(u16::to_string).collect();
+                write!(f, "status {}", written.join(" or "))
+            }
+            Self::Json(at, wanted) => write!(f, "json {at}: {wanted}"),
+            Self::Cookie(glob) => write!(f, "cookie {}", glob.as_str()),
+            Self::Location(glob) => write!(f, "location {}", glob.as_str()),
+            Self::Body(regex) => write!(f, "body {}", regex.as_str()),
+            Self::Not(others) => {
+                let all = |conditions: &Conditions| -> String {
+                    conditions.checks().map(|check| check.to_string()).collect::<Vec<_>>().join(" and ")
+                };
+                write!(f, "not ({})", others.iter().map(all).collect::<Vec<_>>().join(") nor ("))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Json(at) => write!(f, "json:{at}"),
+            Self::Form(name) => write!(f, "form:{name}"),
+            Self::Header(name) => write!(f, "header:{name}"),
+            Self::Cookie(glob) => write!(f, "cookie:{}", glob.as_str()),
+            Self::Body(regex) => write!(f, "body:{}", regex.as_str()),
+        }
+    }
 }
 
 /// Where a value is found.

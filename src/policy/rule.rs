@@ -23,6 +23,8 @@ pub struct Rule {
     pub matcher: Matcher,
     /// What it requires.
     pub require: Requirement,
+    /// What guests' sessions are to it.
+    pub guests: Guests,
     /// The login it watches.
     pub login: Option<Arc<LoginRule>>,
     /// The sessions it ends.
@@ -47,6 +49,18 @@ pub struct Rule {
     pub response_timeout: Option<Duration>,
     /// How the connection goes on, where it is one for WebSockets.
     pub websocket: Option<Arc<Channel>>,
+}
+
+/// What sessions of guests are to a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Guests {
+    /// Nothing.
+    #[default]
+    Unknown,
+    /// `guest`: whoever comes without a session gets one.
+    Welcome,
+    /// A login, which goes on where a guest's session was.
+    TakenOver,
 }
 
 /// A rule's own `limit`: counted for each user, else for each client, else for each address.

@@ -291,9 +291,9 @@ impl fmt::Debug for Embedded {
 
 /// Ends the oldest sessions that are one too many beside the new one, and says how many; `None` where the cap refuses.
 fn make_room(tables: &mut Tables, journal: &mut Journal, now: Timestamp, new: &Admission<'_>) -> Option<usize> {
-    let Some(cap) = new.cap else { return Some(0) };
+    let (Some(cap), Some(user)) = (new.cap, &new.record.user) else { return Some(0) };
     let counts = |hash: &TokenHash| *hash != new.hash && Some(*hash) != new.older;
-    let others: Vec<_> = tables.sessions_of(&new.record.user, now).into_iter().filter(counts).collect();
+    let others: Vec<_> = tables.sessions_of(user, now).into_iter().filter(counts).collect();
     let over = (others.len() + 1).saturating_sub(cap.sessions);
     if over > 0 && !cap.end_oldest {
         return None;

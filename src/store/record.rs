@@ -99,13 +99,13 @@ impl Signing {
     }
 }
 
-/// One login of one user.
+/// One login of one user, or one guest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionRecord {
     /// Its public id.
     pub id: SessionId,
-    /// Whose it is.
-    pub user: UserId,
+    /// Whose it is; `None` for a guest's.
+    pub user: Option<UserId>,
     /// The client that logged in; `None` for `user_only` logins.
     pub client: Option<ClientId>,
     /// When.
@@ -199,7 +199,7 @@ impl SessionRecord {
         serde_json::to_vec(&StoredSession {
             v: if self.channel.is_some() { BOUND } else { VERSION },
             id: self.id.as_str().into(),
-            user: self.user.as_str().into(),
+            user: self.user.as_ref().map(|user| user.as_str().into()),
             client: self.client.as_ref().map(|client| client.as_str().into()),
             created: self.created.as_millis(),
             ends: self.ends.as_millis(),
@@ -217,7 +217,7 @@ impl SessionRecord {
         (stored.v == if stored.channel.is_some() { BOUND } else { VERSION }).then_some(())?;
         Some(Self {
             id: SessionId::new(stored.id).ok()?,
-            user: UserId::new(stored.user).ok()?,
+            user: stored.user.map(UserId::new).transpose().ok()?,
             client: stored.client.map(ClientId::new).transpose().ok()?,
             created: Timestamp::from_millis(stored.created),
             ends: Timestamp::from_millis(stored.ends),
@@ -276,7 +276,9 @@ impl ClientRecord {
 struct StoredSession {
     v: u32,
     id: String,
-    user: String,
+    /// A version that knows of no guests misses it, and reads no such record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    user: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     client: Option<String>,
     created: u64,
@@ -353,7 +355,7 @@ mod tests {
     fn session() -> SessionRecord {
         SessionRecord {
             id: SessionId::new("s1").unwrap(),
-            user: UserId::new("王五").unwrap(),
+            user: UserId::new("王五").ok(),
             client: None,
             created: Timestamp::from_millis(1),
             ends: Timestamp::from_millis(u64::MAX),
@@ -398,6 +400,8 @@ mod tests {
     fn records_go_through_json_unchanged() {
         assert_eq!(SessionRecord::from_json(&session().to_json().unwrap()), Some(session()));
         assert_eq!(SessionRecord::from_json(&bound().to_json().unwrap()), Some(bound()));
+        let guest = SessionRecord { user: None, ..session() };
+        assert_eq!(SessionRecord::from_json(&guest.to_json().unwrap()), Some(guest));
         assert_eq!(ClientRecord::from_json(&client().to_json().unwrap()), Some(client()));
     }
 
@@ -410,6 +414,15 @@ mod tests {
         assert_eq!(ClientRecord::from_json(json.as_bytes()), None);
         let bound = String::from_utf8(bound().to_json().unwrap()).unwrap();
         assert_eq!(SessionRecord::from_json(bound.replace("\"v\":2", "\"v\":1").as_bytes()), None);
+    }
+
+    #[test]
+    fn records_stored_before_there_were_guests_are_read() {
+        let stored = r#"{"v":1,"id":"s1","user":"7","created":1,"ends":9,"ip":"","user_agent":"","jar":[],"holds_cookies":true}"#;
+        let record = SessionRecord::from_json(stored.as_bytes()).unwrap();
+        assert_eq!(record.user, UserId::new("7").ok());
+        assert_eq!(record.to_json().unwrap(), stored.as_bytes());
+        assert_eq!(SessionRecord::from_json(stored.replace("\"7\"", "\"\"").as_bytes()), None, "nobody is no guest");
     }
 
     #[test]

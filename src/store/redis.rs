@@ -244,9 +244,9 @@ impl Redis {
         let answers = self.route.exchange(&commands, deadline).await;
         self.forget_session(hash);
         let Some(stored) = answers?.bytes()? else { return Ok(false) };
-        if let Ok(record) = self.codec.open_session(hash, stored) {
+        if let Some(user) = self.codec.open_session(hash, stored).ok().and_then(|record| record.user) {
             // It has ended already; a name left in the list is dead, and is cleared away by a later login.
-            let _ = self.unlist(&record.user, [hash], deadline).await;
+            let _ = self.unlist(&user, [hash], deadline).await;
         }
         Ok(true)
     }
@@ -283,7 +283,7 @@ impl Redis {
     ) -> Result<usize, Fault> {
         // Also where the store is away, and cannot tell who they are.
         if let Some(held) = self.held() {
-            held.forget_sessions(|hash, record| record.user == *user && Some(hash) != except);
+            held.forget_sessions(|hash, record| record.user.as_ref() == Some(user) && Some(hash) != except);
         }
         // What is ended leaves the list, so the next page begins where this one did, after what was kept.
         let (mut ended, mut kept) = (0, 0);
@@ -348,7 +348,7 @@ impl Redis {
             for hash in listed {
                 let fact = self.session_fact(hash, &mut answers)?;
                 match self.found(hash, fact, Moment::now()) {
-                    Some(Found::Live(live)) if live.record.user == *user => sessions.push(live),
+                    Some(Found::Live(live)) if live.record.user.as_ref() == Some(user) => sessions.push(live),
                     _ => {}
                 }
             }

@@ -328,6 +328,7 @@ mod tests {
 
     fn outcome() -> Outcome {
         Outcome {
+            shown: true,
             at: Timestamp::from_millis(1_795_132_800_123),
             request_id: RequestId::new("r1").unwrap(),
             ip: [10, 0, 0, 1].into(),

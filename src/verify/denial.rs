@@ -59,6 +59,8 @@ pub enum SessionFlaw {
     Expired,
     /// It is another user's.
     NotTheOwner,
+    /// It is a guest's.
+    Guest,
 }
 
 impl Denial {
@@ -86,6 +88,7 @@ impl Denial {
             Self::UserRefused(SessionFlaw::Unknown) => "no such session",
             Self::UserRefused(SessionFlaw::Expired) => "the session is over",
             Self::UserRefused(SessionFlaw::NotTheOwner) => "user_id is not the session's",
+            Self::UserRefused(SessionFlaw::Guest) => "the session is a guest's, and the rule wants a user",
             Self::UserEnded(Ending::Admin) => "ended by an operator",
             Self::UserEnded(Ending::NewerLogin) => "ended by a newer login",
             Self::UserEnded(Ending::Logout) => "logged out",

@@ -1,6 +1,6 @@
 //! Lock-outs: failed client tokens lock their address, failed logins lock the user name for that address and for everybody.
 //!
-//! A lock keeps guesses out, not people: who holds a living session is let through an address that is locked, and a locked user
+//! A lock keeps guesses out, not people: who holds a living session (a user's: guests get theirs for nothing) is let through an address that is locked, and a locked user
 //! name is asked for at logins alone.
 
 use std::net::IpAddr;
@@ -86,7 +86,7 @@ impl Verifier {
         let guesses = case.decided.require.needs_client() && case.via.is_none();
         let lockout = self.limits.failed_tokens.as_ref().filter(|_| guesses)?;
         let locked = match proved {
-            Ok(proved) if proved.permit.session.is_some() => None,
+            Ok(proved) if proved.permit.identity.user.is_some() => None,
             Ok(proved) => proved.locked,
             Err(refusal) if refusal.is_guess() => Box::pin(self.note_guess(case.address, store)).await,
             Err(refusal) if refusal.tells_of_client() && store.is_alarmed().await => {

@@ -4,7 +4,7 @@ use super::*;
 use crate::ids::TokenHash;
 use crate::policy::Requirement;
 use crate::policy::endpoint::Endpoint;
-use crate::policy::rule::{Matcher, Rule};
+use crate::policy::rule::{Guests, Matcher, Rule};
 use crate::store::record::{LiveSecret, SessionRecord, Signing};
 use crate::store::{Ending, Found};
 use crate::verify::client::DEFAULT_DATE_FORMAT;
@@ -22,6 +22,7 @@ fn rule(require: Requirement) -> Rule {
         name: "test".into(),
         matcher: Matcher::default(),
         require,
+        guests: Guests::Unknown,
         login: None,
         logout: None,
         logout_before: None,
@@ -48,6 +49,7 @@ fn session_settings() -> SessionSettings {
         bind_ip: false,
         bind_user_agent: false,
         user_id_required: true,
+        guest: Duration::from_mins(30),
         sealed: false,
     }
 }
@@ -78,7 +80,7 @@ fn settings(session: SessionSettings) -> Settings {
 fn live(client: Option<&str>) -> Live {
     let record = SessionRecord {
         id: SessionId::new("s1").unwrap(),
-        user: UserId::new("7").unwrap(),
+        user: UserId::new("7").ok(),
         client: client.map(|id| ClientId::new(id).unwrap()),
         created: NOW.minus(HOUR),
         ends: NOW.plus(700 * HOUR),

@@ -15,7 +15,7 @@ pub struct Upkeep {
 
 impl Upkeep {
     pub(super) fn of(live: &Live, settings: SessionSettings) -> Self {
-        Self { hash: live.hash, span: Span::of(live), settings }
+        Self { hash: live.hash, span: Span::of(live, &settings), settings }
     }
 
     /// The session was used: its expiry is pushed forward where that is due. The store is not waited for, and one that was ended

@@ -78,7 +78,7 @@ impl Bench {
         let now = self.clock.now();
         SessionRecord {
             id: sid(),
-            user: user_id(user),
+            user: Some(user_id(user)),
             client: Some(ClientId::new("ios").unwrap()),
             created: now,
             ends: now.plus(MAX_AGE),

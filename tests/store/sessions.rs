@@ -153,7 +153,7 @@ async fn a_token_that_logs_in_again_lives_again_and_belongs_to_its_new_user() {
         assert_eq!(bench.log_in("adopted", "7").await, hash);
         assert_eq!(bench.listed("7").await, [hash]);
         bench.log_in("adopted", "8").await;
-        assert_eq!(bench.live(hash).await.record.user, user_id("8"));
+        assert_eq!(bench.live(hash).await.record.user, Some(user_id("8")));
         assert_eq!(bench.listed("7").await, []);
         assert_eq!(bench.store.end_user(&user_id("7"), None, Ending::Admin).await, Ok(0));
         assert_eq!(bench.listed("8").await, [hash]);
@@ -269,6 +269,37 @@ async fn a_session_is_found_under_the_first_of_its_hashes_that_is_there() {
         bench.store.end(newer, Ending::Admin).await.unwrap();
         let records = bench.store.ask(Question { session: &[newer, older], ..Question::default() }).await.unwrap();
         assert!(matches!(records.session, Some(Found::Ended(Ending::Admin))), "an ended one counts as well");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guests_session_lives_as_others_do_and_is_nobodys() {
+    on_every_store(async |bench| {
+        let guest = SessionRecord { user: None, ..bench.session("7") };
+        let (hash, user) = (bench.store.hash(b"guest"), bench.store.hash(b"user"));
+        let cap = Some(Cap { sessions: 1, end_oldest: false });
+        let stands = Ok(Created::Stands { displaced: 0 });
+        assert_eq!(bench.store.create(hash, &guest, IDLE, cap).await, stands);
+        assert_eq!(*bench.live(hash).await.record, guest);
+        let put = |jar: &mut Vec<HeldCookie>| {
+            jar.push(cookie("cart", "tea"));
+            true
+        };
+        assert_eq!(bench.store.change_jar(hash, &sid(), &put).await, Ok(true));
+        assert_eq!(bench.live(hash).await.record.jar.len(), 2);
+        bench.store.extend(hash, IDLE * 2);
+        bench.store.flush().await.unwrap();
+        bench.pass(IDLE + Duration::from_secs(60));
+        bench.live(hash).await;
+        let admission = Admission { hash: user, record: &bench.session("7"), idle: IDLE, cap, older: Some(hash) };
+        assert_eq!(bench.store.admit(admission).await, stands, "it counts for no user's cap");
+        assert!(bench.find(hash).await.is_none(), "replaced by the user's");
+        assert_eq!(bench.listed("7").await, [user]);
+        assert_eq!(bench.store.create(hash, &guest, IDLE, None).await, stands);
+        assert_eq!(bench.store.end(hash, Ending::Logout).await, Ok(true));
+        assert!(bench.find(hash).await.is_none());
+        assert_eq!(bench.store.end_user(&user_id("7"), None, Ending::Admin).await, Ok(1));
     })
     .await;
 }

@@ -58,6 +58,7 @@ impl Default for Setting {
             bind_ip: false,
             bind_user_agent: false,
             user_id_required: true,
+            guest: Duration::from_mins(30),
             sealed: false,
         };
         Self { token: Some(TOKEN), session, upstream: 1 }

@@ -39,7 +39,7 @@ pub(crate) struct Rule {
     pub(crate) max_body: Option<Size>,
     /// Overrides `upstream.response_timeout`.
     pub(crate) response_timeout: Option<Span>,
-    /// Gives callers without session one without a user. Not available in this version.
+    /// Gives callers without a session one without a user, which holds the application's cookies.
     pub(crate) guest: bool,
     /// Fills a token field that a user's POST leaves out.
     pub(crate) csrf: Option<Csrf>,

@@ -142,7 +142,7 @@ pub(crate) struct Session {
     pub(crate) user_id: UserId,
     /// Hand out user_token sealed under the client's secret.
     pub(crate) sealed: bool,
-    /// How long guest sessions live. Not available in this version.
+    /// Guest sessions end this long after their last use.
     pub(crate) guest: Span,
     /// How to tell that the application's own session is gone: all conditions of one of these hold. `cookie` is one that it deletes.
     pub(crate) lost: OneOrMany<Conditions>,

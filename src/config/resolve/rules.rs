@@ -13,7 +13,7 @@ use crate::policy::before::Before;
 use crate::policy::csrf::{self, Csrf};
 use crate::policy::endpoint::Endpoint;
 use crate::policy::pattern::{EndpointPattern, Glob};
-use crate::policy::rule::{Limit, Logout, Matcher, Rule, Signatures};
+use crate::policy::rule::{Guests, Limit, Logout, Matcher, Rule, Signatures};
 use crate::request::head::Methods;
 
 /// Methods that pass without being listed.
@@ -27,6 +27,8 @@ pub(super) struct Context {
     form_routes: bool,
     /// Whether tokens are sealed under a client's secret.
     sealed: bool,
+    /// Whether any rule gives guests a session.
+    has_guests: bool,
     /// Front controllers, which no path has any more when rules look at it.
     pub(super) scripts: Vec<String>,
     /// `signature`
@@ -41,8 +43,18 @@ impl Context {
             has_sources: !file.endpoint.0.is_empty(),
             form_routes: form_source || !file.selectors.is_empty(),
             sealed: file.session.sealed,
+            has_guests: file.rules.iter().any(|rule| rule.guest),
             scripts: file.scripts.clone(),
             signatures: Arc::new(signatures),
+        }
+    }
+
+    /// What guests' sessions are to a rule.
+    fn guests(&self, rule: &rule::Rule) -> Guests {
+        match &rule.login {
+            _ if rule.guest => Guests::Welcome,
+            Some(login) if self.has_guests && login.cookies == rule::Cookies::Hold => Guests::TakenOver,
+            _ => Guests::Unknown,
         }
     }
 
@@ -52,6 +64,7 @@ impl Context {
             name: "default".into(),
             matcher: Matcher::default(),
             require: Requirement::Deny,
+            guests: Guests::Unknown,
             login: None,
             logout: None,
             logout_before: None,
@@ -109,12 +122,14 @@ fn one(rule: &rule::Rule, key: &str, context: &Context, faults: &mut Faults) -> 
     let signatures = signature::of_rule(rule, key, &context.signatures, faults);
     check_body(rule, key, context, faults);
     check_login(rule, key, context, faults);
+    check_guest(rule, key, context, faults);
     let limit = limit(rule, key, faults);
     let response_timeout = rule.response_timeout.map(|span| lasting(faults, &format!("{key}.response_timeout"), span));
     Some(Rule {
         name: name(rule).into(),
         matcher: matcher?,
         require: require?,
+        guests: context.guests(rule),
         login: login.map(|login| login.map(Arc::new)).map_or(Some(None), |login| login.map(Some))?,
         logout: logout?,
         logout_before: logout_before?,
@@ -356,5 +371,26 @@ fn check_login(rule: &rule::Rule, key: &str, context: &Context, faults: &mut Fau
             &format!("{key}.login"),
             "session.sealed seals tokens under the secret of the client that logs in, so the rule must require client",
         );
+    }
+}
+
+fn check_guest(rule: &rule::Rule, key: &str, context: &Context, faults: &mut Faults) {
+    if !rule.guest {
+        return;
+    }
+    let at = format!("{key}.guest");
+    match rule.require {
+        Some(rule::Requirement::User | rule::Requirement::UserOnly) => {
+            faults.add(&at, "a guest is no user: the rule must require public or client");
+        }
+        Some(rule::Requirement::Deny) => faults.add(&at, "the rule denies, so there are no guests"),
+        Some(rule::Requirement::Public) if context.sealed => faults.add(
+            &at,
+            "session.sealed seals tokens under the secret of the client that calls, so the rule must require client",
+        ),
+        Some(rule::Requirement::Public | rule::Requirement::Client) | None => {}
+    }
+    if rule.login.is_some() {
+        faults.add(&at, "a login goes on from a guest's session by itself; give `guest` to the page before it");
     }
 }

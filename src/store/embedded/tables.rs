@@ -121,8 +121,10 @@ impl Tables {
         }
         if let Some(entry) = entry {
             self.expiries.insert((entry.expires, hash));
-            if let Body::Live(record) = &entry.body {
-                self.users.entry(record.user.clone()).or_default().insert((record.created, hash));
+            if let Body::Live(record) = &entry.body
+                && let Some(user) = &record.user
+            {
+                self.users.entry(user.clone()).or_default().insert((record.created, hash));
             }
             self.sessions.insert(hash, entry);
         }
@@ -131,10 +133,11 @@ impl Tables {
 
     fn forget_user(&mut self, hash: TokenHash, entry: &Entry) {
         let Body::Live(record) = &entry.body else { return };
-        let Some(sessions) = self.users.get_mut(&record.user) else { return };
+        let Some(user) = &record.user else { return };
+        let Some(sessions) = self.users.get_mut(user) else { return };
         sessions.remove(&(record.created, hash));
         if sessions.is_empty() {
-            self.users.remove(&record.user);
+            self.users.remove(user);
         }
     }
 
@@ -261,7 +264,7 @@ mod tests {
     fn session(user: &str, created: u64, expires: u64) -> Option<Entry> {
         let record = SessionRecord {
             id: SessionId::new("s").unwrap(),
-            user: UserId::new(user).unwrap(),
+            user: UserId::new(user).ok(),
             client: None,
             created: at(created),
             ends: at(u64::MAX),

@@ -43,27 +43,42 @@ impl Redis {
     }
 
     async fn admit(&self, login: &Admission<'_>, deadline: Instant) -> Result<Created, Fault> {
-        let listing = self.write_and_list(login, deadline).await?;
-        let dead = self.dead_of(listing.members, login.hash, deadline).await?;
-        if let Some(owner) = listing.former_owner {
-            self.unlist(&owner, [login.hash], deadline).await?;
-        }
-        let Some(displaced) = self.enlist(login, &dead, deadline).await? else { return Ok(Created::Full) };
-        let displaced = self.end_listed(&login.record.user, &displaced, Ending::NewerLogin, deadline).await?;
+        let displaced = match &login.record.user {
+            Some(user) => self.admit_of(user, login, deadline).await?,
+            None => self.admit_guest(login, deadline).await.map(|()| Some(0))?,
+        };
+        let Some(displaced) = displaced else { return Ok(Created::Full) };
         if let Some(older) = login.older {
             self.end_by(older, Ending::Logout, deadline).await?;
         }
         Ok(Created::Stands { displaced })
     }
 
-    async fn write_and_list(&self, login: &Admission<'_>, deadline: Instant) -> Result<Listing, Fault> {
+    /// A user's session is listed as well. How many were ended for it; `None` where the cap refuses.
+    async fn admit_of(&self, user: &UserId, login: &Admission<'_>, deadline: Instant) -> Result<Option<usize>, Fault> {
+        let listing = self.write_and_list(user, login, deadline).await?;
+        let dead = self.dead_of(listing.members, login.hash, deadline).await?;
+        if let Some(owner) = listing.former_owner {
+            self.unlist(&owner, [login.hash], deadline).await?;
+        }
+        let Some(displaced) = self.enlist(user, login, &dead, deadline).await? else { return Ok(None) };
+        self.end_listed(user, &displaced, Ending::NewerLogin, deadline).await.map(Some)
+    }
+
+    /// Writes the session.
+    fn write(&self, commands: &mut Pipeline, login: &Admission<'_>) -> Result<(), Fault> {
         let stored = self.codec.seal_session(login.hash, login.record)?;
-        let mut commands = Pipeline::new();
-        scripts::call(&mut commands, scripts::PUT, self.codec.session_key(login.hash))
+        scripts::call(commands, scripts::PUT, self.codec.session_key(login.hash))
             .arg(stored)
             .arg(self.clock.now().as_millis())
             .arg(scripts::millis(login.idle));
-        let list = self.codec.user_key(&login.record.user);
+        Ok(())
+    }
+
+    async fn write_and_list(&self, user: &UserId, login: &Admission<'_>, deadline: Instant) -> Result<Listing, Fault> {
+        let mut commands = Pipeline::new();
+        self.write(&mut commands, login)?;
+        let list = self.codec.user_key(user);
         match login.cap {
             // Under a cap the oldest count; without one, random ones keep the dead from gathering anywhere.
             Some(cap) => commands.cmd("ZRANGE").arg(list).arg(0).arg(cap.sessions.clamp(LOOKED_AT, MOST_LOOKED_AT) - 1),
@@ -71,7 +86,7 @@ impl Redis {
         };
         let mut answers = self.route.exchange(&commands, deadline).await?;
         let former = answers.bytes()?.and_then(|stored| self.codec.open_session(login.hash, stored).ok());
-        let former_owner = former.map(|former| former.user).filter(|user| *user != login.record.user);
+        let former_owner = former.and_then(|former| former.user).filter(|former| former != user);
         Ok(Listing { members: hashes(answers.list()?)?, former_owner })
     }
 
@@ -102,9 +117,17 @@ impl Redis {
         Ok(dead)
     }
 
+    /// A guest's is in no list, and its token is a new one: nothing stood there.
+    async fn admit_guest(&self, login: &Admission<'_>, deadline: Instant) -> Result<(), Fault> {
+        let mut commands = Pipeline::new();
+        self.write(&mut commands, login)?;
+        self.route.exchange(&commands, deadline).await?.value().map(drop)
+    }
+
     /// Adds the session to its user's list; answers those that are one too many, `None` where the cap refuses.
     async fn enlist(
         &self,
+        user: &UserId,
         login: &Admission<'_>,
         dead: &[TokenHash],
         deadline: Instant,
@@ -112,7 +135,7 @@ impl Redis {
         let Admission { hash, record, idle, cap, older } = login;
         let list_life = record.ends.since(self.clock.now()).max(*idle);
         let mut commands = Pipeline::new();
-        scripts::call(&mut commands, scripts::ADMIT, self.codec.user_key(&record.user))
+        scripts::call(&mut commands, scripts::ADMIT, self.codec.user_key(user))
             .arg(hash.to_hex())
             .arg(record.created.as_millis())
             .arg(scripts::millis(list_life))
