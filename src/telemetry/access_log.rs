@@ -342,7 +342,6 @@ mod tests {
             client: None,
             user: None,
             session: None,
-            shown: true,
             login: None,
             ended: Vec::new(),
             duration: Duration::from_micros(1500),
