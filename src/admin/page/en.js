@@ -205,5 +205,6 @@ export const en = {
   "reason.store_down": "The store did not answer; nobody was logged out. Look at Redis, store.timeout, store.key.",
   "reason.upstream_failed": "The application refused, reset or broke off.",
   "reason.upstream_timeout": "The application was slower than upstream.response_timeout.",
+  "reason.client_closed": "The client left before the answer: it gave up waiting, or its network did.",
   "reason.internal_error": "An error in the gate's own program; the log tells the place. Please report it.",
 };

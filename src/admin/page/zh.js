@@ -205,5 +205,6 @@ export const zh = {
   "reason.store_down": "存储没有响应；没有任何人被登出。检查 Redis、store.timeout、store.key。",
   "reason.upstream_failed": "应用拒绝连接、重置或中断。",
   "reason.upstream_timeout": "应用比 upstream.response_timeout 还慢。",
+  "reason.client_closed": "客户端没有等到回复就断开了：可能等得太久，或者网络中断。",
   "reason.internal_error": "网关自身的程序错误，日志写明位置。请反馈给我们。",
 };
