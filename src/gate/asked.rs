@@ -12,7 +12,7 @@ use super::forward::Passage;
 use super::note::Note;
 use super::{Arrived, Gate, Settings};
 use crate::credentials::Claims;
-use crate::policy::rule::Rule;
+use crate::policy::rule::{Guests, Rule};
 use crate::reply::{Body, Reason, Refusal};
 use crate::request::body::Arriving;
 use crate::request::php::BodyKind;
@@ -93,6 +93,7 @@ impl Settings {
             // A proxy may keep to itself that its client asks for one.
             (self.policy.websocket_route(inbound).is_some(), "the route is one for WebSockets"),
             (rule.csrf.is_some(), "the rule fills in a field (csrf)"),
+            (rule.guests == Guests::Welcome, "the rule gives guests a session (guest)"),
             (
                 self.hides_form(inbound, rule),
                 "a form may come along that nobody reads, and the rule is not `body: opaque`",

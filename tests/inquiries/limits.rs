@@ -52,6 +52,14 @@ async fn rules_that_need_the_reply_are_refused() {
 }
 
 #[tokio::test]
+async fn nobody_becomes_a_guest_by_being_asked_about() {
+    let guests = "rules:\n  - {path: /captcha, require: public, guest: true, limit: 5/s}\n";
+    let case = Case::with(&RULES.replace("rules:\n", guests), "nginx").await;
+    case.about("GET", "/captcha").await.assert_refused(403, "denied");
+    assert_eq!(case.about("GET", "/assets/a").await.status, 200);
+}
+
+#[tokio::test]
 async fn sessions_that_hold_cookies_are_refused_and_so_are_cookies_where_they_would_be_taken_off() {
     let hold = "  - {endpoint: user/auth/login, require: client, login: {success: {status: 200}, user_id: \"json:/data/uid\"}}\n";
     let rules = RULES.replace("rules:\n", &format!("rules:\n{hold}"));
