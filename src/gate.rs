@@ -218,7 +218,7 @@ impl Gate {
         Self { steps, ..self }
     }
 
-    /// Another decides from now on. Requests keep to this one; who stays longer asks for the [`Gate::latest`].
+    /// Another decides from now on. Requests keep to this one; who stays longer asks for the latest.
     pub fn give_way_to(&self, successor: Arc<Self>) {
         // Only one ever comes after it.
         let _ = self.successor.set(successor);
