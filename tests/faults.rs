@@ -3,7 +3,6 @@
 
 mod support;
 
-use std::future::Future;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -11,13 +10,10 @@ use support::apps::MVC;
 use support::caller::{Caller, mvc};
 use support::gate::Gate;
 use support::http::Reply;
+use support::in_time::{TIMEOUT, in_time};
 use support::php::Php;
 use support::redis::RedisServer;
 
-/// `store.timeout`, as it is when nobody says anything.
-const TIMEOUT: Duration = Duration::from_millis(250);
-/// What the rest of a request may take.
-const GRACE: Duration = Duration::from_millis(50);
 /// Within this every fault must have healed.
 const HEALING: Duration = Duration::from_secs(10);
 /// What was verified before Redis went away counts no longer than that.
@@ -95,19 +91,6 @@ fn assert_store_down(reply: &Reply) {
     reply.assert_refused(503, "store_down");
     assert!(reply.header("retry-after").is_some_and(|after| after.parse::<u32>().is_ok()), "{reply:?}");
     assert_eq!((reply.at("/code"), reply.at("/data")), (0.into(), serde_json::json!([])));
-}
-
-/// Awaits a reply and holds it to the time-out. A sleep of that length runs beside it and is the measure, so that a machine too busy
-/// to run either is not mistaken for a slow gate.
-async fn in_time(request: impl IntoFuture<Output = Reply, IntoFuture: Future>) -> Reply {
-    let started = Instant::now();
-    let measure = async {
-        tokio::time::sleep(TIMEOUT).await;
-        started.elapsed()
-    };
-    let ((reply, took), measure) = tokio::join!(async { (request.await, started.elapsed()) }, measure);
-    assert!(took <= measure + GRACE, "it took {took:?}, the time-out {measure:?}");
-    reply
 }
 
 #[tokio::test]

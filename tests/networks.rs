@@ -3,22 +3,17 @@
 
 mod support;
 
-use std::future::Future;
 use std::time::{Duration, Instant};
 
 use support::apps::MVC;
 use support::caller::Caller;
 use support::fault_proxy::{FaultProxy, Network};
 use support::gate::Gate;
-use support::http::Reply;
+use support::in_time::{TIMEOUT, in_time};
 use support::php::Php;
 use support::process::Process;
 use support::redis::RedisServer;
 
-/// `store.timeout`, as it is when nobody says anything.
-const TIMEOUT: Duration = Duration::from_millis(250);
-/// What the rest of a request may take: 50 ms on an idle machine, more where other tests run beside it.
-const GRACE: Duration = Duration::from_millis(250);
 /// What was verified before the network broke counts no longer than that.
 const HELD: Duration = Duration::from_secs(1);
 /// Within this all must be well again; an attempt to connect that was under way takes the time-out first.
@@ -85,19 +80,6 @@ impl Case {
             self.lilei.get("user/info/get").await.assert_passed();
         }
     }
-}
-
-/// Awaits a reply and holds it to the time-out. A sleep of that length runs beside it and is the measure, so that a machine too busy
-/// to run either is not mistaken for a slow gate.
-async fn in_time(request: impl IntoFuture<Output = Reply, IntoFuture: Future>) -> Reply {
-    let started = Instant::now();
-    let measure = async {
-        tokio::time::sleep(TIMEOUT).await;
-        started.elapsed()
-    };
-    let ((reply, took), measure) = tokio::join!(async { (request.await, started.elapsed()) }, measure);
-    assert!(took <= measure + GRACE, "it took {took:?}, the time-out {measure:?}");
-    reply
 }
 
 #[tokio::test]

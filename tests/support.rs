@@ -12,6 +12,7 @@ pub mod fault_proxy;
 pub mod gate;
 pub mod http;
 pub mod http2;
+pub mod in_time;
 pub mod load;
 pub mod messages;
 pub mod naming;
