@@ -201,8 +201,10 @@ pub fn json(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let more = [("user_id".to_owned(), "7".into())].into_iter().collect();
     if let Some(merged) = merge::into_json(text, "data", &more) {
-        let merged: serde_json::Value = serde_json::from_slice(&merged).unwrap_or_default();
-        assert_eq!(merged.pointer("/data/user_id").and_then(|id| id.as_str()), Some("7"));
+        // Left as written: a number beyond what a float holds, half a surrogate.
+        let merged = std::str::from_utf8(&merged).unwrap_or_default();
+        let id = json::whole(merged).and_then(|merged| json::at(merged, "/data/user_id"));
+        assert_eq!(id.map(|id| id.get()), Some("\"7\""));
     }
     let Some(whole) = json::whole(text) else { return };
     for pointer in ["", "/code", "/data/uid", "/data/0", "/~1~0"] {
