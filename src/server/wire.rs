@@ -189,7 +189,6 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Wire<IO> {
 
     /// The head that stands whole in what arrived, or why there cannot be one.
     fn next_head(&mut self, serving: &Serving) -> Option<Result<Head, Unreadable>> {
-        self.pass_over();
         let Reading::Head(scan) = &mut self.reading else { return None };
         if self.arrived.is_empty() {
             return None;
@@ -205,15 +204,6 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Wire<IO> {
                 Some(Head::parse(head, methods))
             }
             Ok(None) => None,
-        }
-    }
-
-    /// Drops what stands before the next head and belongs to none.
-    fn pass_over(&mut self) {
-        let Reading::Head(scan) = &mut self.reading else { return };
-        let ahead = scan.ahead(&self.arrived);
-        if ahead > 0 {
-            drop(self.take_arrived(ahead));
         }
     }
 

@@ -5,8 +5,6 @@ use memchr::memchr;
 use super::{Methods, RequestLine, is_token, line_before, malformed};
 use crate::request::Unreadable;
 
-const EMPTY_LINE: &[u8] = b"\r\n";
-
 /// How far a head that is still arriving was looked at.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Scan {
@@ -16,21 +14,9 @@ pub struct Scan {
     seen: usize,
     /// Whether the request line was found good.
     started: bool,
-    /// Whether an empty line before the request was passed over.
-    passed: bool,
 }
 
 impl Scan {
-    /// How many of the first bytes belong to no head. One empty line is passed over (RFC 9112, 2.2), because old clients send
-    /// one behind a body. Two are not: nothing needs them.
-    pub fn ahead(&mut self, bytes: &[u8]) -> usize {
-        if self.passed || !bytes.starts_with(EMPTY_LINE) {
-            return 0;
-        }
-        self.passed = true;
-        EMPTY_LINE.len()
-    }
-
     /// The length of the head that `bytes` begin with, once its empty line has come. What can be seen to be wrong earlier
     /// is told earlier, so that a caller who waits for an answer to `GET /` gets one.
     pub fn head_length(&mut self, bytes: &[u8], methods: &Methods) -> Result<Option<usize>, Unreadable> {
@@ -52,8 +38,7 @@ impl Scan {
     }
 
     fn check_start(&mut self, bytes: &[u8], methods: &Methods) -> Result<(), Unreadable> {
-        let half_a_line = !self.passed && bytes == b"\r";
-        if !half_a_line && bytes.first().is_some_and(|first| !is_token(*first)) {
+        if bytes.first().is_some_and(|first| !is_token(*first)) {
             return Err(malformed("the request does not begin with a method"));
         }
         if self.started || self.line == 0 {

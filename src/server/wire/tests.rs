@@ -291,23 +291,9 @@ async fn a_connection_starts_with_the_first_byte_of_a_head_and_not_with_its_end(
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_empty_line_before_a_request_neither_begins_it_nor_gives_it_more_time() {
-    let mut connection = connect();
-    connection.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").await;
-    assert_eq!(connection.told().await, TOLD_GET);
-    assert!(head(&connection.slot).is_ok());
-    let start = Instant::now();
-    assert!(timeout(KEEP_ALIVE / 2, connection.told()).await.is_err());
-    connection.send(b"\r\n").await;
-    assert_eq!(connection.told().await, b"");
-    assert_eq!(start.elapsed().as_secs(), KEEP_ALIVE.as_secs());
-    assert!(connection.wire.arrived.is_empty());
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_refused_client_that_goes_on_sending_is_read_for_a_while_before_the_connection_closes() {
     let mut connection = connect();
-    connection.send(b"\n").await;
+    connection.send(b"\r\n").await;
     assert_eq!(connection.told().await, TOLD_REFUSED);
     let start = Instant::now();
     connection.wire.shutdown().await.unwrap();
