@@ -66,15 +66,17 @@ impl<W> Line<W> {
         ticket
     }
 
-    /// Somebody leaves, unless it was its turn already.
-    pub(super) fn leave(&mut self, ticket: &Ticket) {
+    /// Somebody leaves; taken out, unless it was its turn already.
+    pub(super) fn leave(&mut self, ticket: &Ticket) -> Option<W> {
+        let mut gone = None;
         self.programs.visit(&ticket.program, |members| {
             members.visit(&ticket.member, |waiters| {
-                waiters.remove(&ticket.number);
+                gone = waiters.remove(&ticket.number);
                 waiters.is_empty()
             });
             members.is_empty()
         });
+        gone
     }
 
     /// Whose turn it is; taken out.
@@ -215,11 +217,11 @@ mod tests {
         join(&mut line, "a/2", "a2 again");
         let only = join(&mut line, "b/", "b");
         join(&mut line, "c/", "c");
-        line.leave(&first);
-        line.leave(&only);
-        line.leave(&only);
+        assert_eq!(line.leave(&first).as_deref(), Some("a1"));
+        assert_eq!(line.leave(&only).as_deref(), Some("b"));
+        assert_eq!(line.leave(&only), None);
         assert_eq!(line.next().as_deref(), Some("a2"));
-        line.leave(&second);
+        assert_eq!(line.leave(&second), None);
         assert_eq!(rest(&mut line), "c a2 again");
         assert!(line.programs.is_empty() && line.programs.order.is_empty());
     }
