@@ -51,7 +51,6 @@ use cors::PREFLIGHT;
 use forward::Passage;
 use note::Note;
 use under_way::UnderWay;
-use unwinding::caught;
 
 /// A request as the server hands it over.
 #[derive(Debug)]
@@ -234,23 +233,9 @@ impl Gate {
     }
 
     /// Answers one request. Never fails: whatever goes wrong is an envelope.
-    pub async fn answer(self: &Arc<Self>, arrived: Arrived) -> Response<Body> {
+    pub fn answer(self: Arc<Self>, arrived: Arrived) -> impl Future<Output = Response<Body>> + Send {
         let note = Note::new(self.clock.now(), &arrived);
-        self.answer_noted(arrived, note).await
-    }
-
-    async fn answer_noted(self: &Arc<Self>, arrived: Arrived, note: Note) -> Response<Body> {
-        let mut under_way = UnderWay::begin(self, note);
-        let note = &mut under_way.note;
-        let mut response = match caught(Box::pin(self.walk(arrived, note))).await {
-            Ok(response) => response,
-            Err(refusal) => self.refuse(refusal, note),
-        };
-        if let Some(cors) = &self.settings.cors {
-            cors.tell(response.headers_mut(), note.asking.as_ref(), note.preflight.as_deref());
-        }
-        under_way.end(response.status().as_u16());
-        response
+        UnderWay::begin(self, note).answer(arrived)
     }
 
     /// Tells what became of a request.
@@ -264,7 +249,10 @@ impl Gate {
         let (sent, peer) = (arrived.sent.clone(), arrived.peer);
         let sent = sent.as_deref();
         let arrived = if note.inquiry { self.asked_about(arrived)? } else { arrived };
-        let mut inbound = self.read(arrived, note).await?;
+        let mut inbound = match self.read_head(arrived, note)? {
+            (inbound, None) => inbound,
+            (inbound, Some(body)) => Box::pin(self.read_body(inbound, body)).await?,
+        };
         if let Some(response) = self.preflight(&inbound, note) {
             return Ok(response);
         }
@@ -293,7 +281,7 @@ impl Gate {
                     permit.told().await;
                     return self.let_pass(&inbound, &permit, note);
                 }
-                let response = self.pass(&passage, body, note).await;
+                let response = Box::pin(self.pass(&passage, body, note)).await;
                 permit.told().await;
                 self.go_on(&inbound, (decided.rule, Some(&permit)), response?, note)
             }
@@ -333,13 +321,13 @@ impl Gate {
         }
         upgrade::check(inbound, decided.rule)?;
         // A client that waits to be asked for its body (RFC 9110, 10.1.1) is asked once nothing else stands against its request.
-        let waits = inbound.head.expects_continue();
-        if !waits {
-            self.read_rest(inbound, body, decided.rule).await?;
+        let (waits, has_body) = (inbound.head.expects_continue(), !matches!(body, body::Body::Empty));
+        if has_body && !waits {
+            Box::pin(self.read_rest(inbound, body, decided.rule)).await?;
         }
         let permit = self.permit((inbound, claims, sent), &decided, body, note).await?;
-        if waits {
-            self.read_rest(inbound, body, decided.rule).await?;
+        if has_body && waits {
+            Box::pin(self.read_rest(inbound, body, decided.rule)).await?;
         }
         Ok((decided, permit))
     }
@@ -359,7 +347,12 @@ impl Gate {
         };
         let (user_agent, via) = (inbound.user_agent(), sent.map(Sent::via));
         let case = Case { decided, claims, address, user_agent: &user_agent, request, excess: &excess, via };
-        let permit = self.verifier.permit(&case, body, &self.store, &self.clock).await;
+        // Nearly always; and what is rare is boxed, so that others do not make room for it.
+        let begun = match self.verifier.permit_at_once(&case, &self.store, &self.clock) {
+            Ok(permit) => return Ok(permit),
+            Err(begun) => begun,
+        };
+        let permit = Box::pin(self.verifier.permit((&case, begun), body, &self.store, &self.clock)).await;
         if let Some(denial) = excess.noted() {
             note.observed(&denial.into());
         }

@@ -1,5 +1,6 @@
 //! The names of clients, users, sessions and requests, each a type of its own so that one cannot pass for another.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
@@ -97,6 +98,18 @@ impl<Of> PartialEq for Id<Of> {
 }
 
 impl<Of> Eq for Id<Of> {}
+
+impl<Of> PartialOrd for Id<Of> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<Of> Ord for Id<Of> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.cmp(&other.0)
+    }
+}
 
 impl<Of> Hash for Id<Of> {
     fn hash<H: Hasher>(&self, state: &mut H) {

@@ -167,6 +167,15 @@ impl From<upstream::Fault> for Refusal {
     }
 }
 
+/// The id under which a request stands in the log.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const REASON: HeaderName = HeaderName::from_static("x-ticketgate-reason");
+const TIME: HeaderName = HeaderName::from_static("x-ticketgate-time");
+const ENVELOPE: HeaderName = HeaderName::from_static("x-ticketgate-envelope");
+
+/// Headers of an answer of ours: room for all that a refusal may have.
+const OUR_HEADERS: usize = 10;
+
 /// What an answer needs to know of the request it answers.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked<'a> {
@@ -189,7 +198,7 @@ impl Settings {
         let status = if self.always_ok { 200 } else { reason.status() };
         *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN);
         let headers = response.headers_mut();
-        headers.insert("x-ticketgate-reason", HeaderValue::from_static(reason.name()));
+        headers.insert(REASON, HeaderValue::from_static(reason.name()));
         if reason.status() == 401 {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"ticketgate\""));
         }
@@ -198,7 +207,7 @@ impl Settings {
             headers.insert(RETRY_AFTER, HeaderValue::from(refusal.retry_after.map_or(1, whole_seconds)));
         }
         if reason == Reason::SignExpired {
-            headers.insert("x-ticketgate-time", HeaderValue::from(asked.now.as_secs()));
+            headers.insert(TIME, HeaderValue::from(asked.now.as_secs()));
         }
         response
     }
@@ -212,9 +221,7 @@ impl Settings {
             Body::Own(Some(text)) => HeaderValue::from_maybe_shared(text.clone()).ok(),
             Body::Own(None) | Body::Upstream(_) => None,
         };
-        response
-            .headers_mut()
-            .extend(envelope.map(|envelope| (HeaderName::from_static("x-ticketgate-envelope"), envelope)));
+        response.headers_mut().extend(envelope.map(|envelope| (ENVELOPE, envelope)));
         response
     }
 
@@ -226,22 +233,20 @@ impl Settings {
 
     /// An answer of status 200 in the envelope's shape.
     pub fn envelope(&self, code: i64, message: &str, data: &Value, asked: Asked<'_>) -> Response<Body> {
-        let text = format!(
-            "{{{}:{code},{}:{},{}:{}}}",
-            quoted(&self.keys.code),
-            quoted(&self.keys.msg),
-            quoted(message),
-            quoted(&self.keys.data),
-            ascii(&data.to_string()),
-        );
+        let keys = [&self.keys.code, &self.keys.msg, &self.keys.data].map(|key| quoted(key));
+        let [code_key, msg_key, data_key] = keys.each_ref().map(String::as_str);
+        let values = (code.to_string(), quoted(message), ascii(&data.to_string()));
+        let text =
+            ["{", code_key, ":", &values.0, ",", msg_key, ":", &values.1, ",", data_key, ":", &values.2, "}"].concat();
         let length = text.len();
         let mut response = Response::new(if asked.is_head { Body::Own(None) } else { Body::own(text) });
         let headers = response.headers_mut();
+        headers.reserve(OUR_HEADERS);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(http::header::CONTENT_LENGTH, HeaderValue::from(length));
         if let Ok(id) = HeaderValue::from_str(asked.request_id.as_str()) {
-            headers.insert("x-request-id", id);
+            headers.insert(REQUEST_ID, id);
         }
         response
     }
@@ -276,7 +281,7 @@ pub fn nothing(asked: Asked<'_>) -> Response<Body> {
     let mut response = Response::new(Body::Own(None));
     *response.status_mut() = StatusCode::NO_CONTENT;
     if let Ok(id) = HeaderValue::from_str(asked.request_id.as_str()) {
-        response.headers_mut().insert("x-request-id", id);
+        response.headers_mut().insert(REQUEST_ID, id);
     }
     response
 }

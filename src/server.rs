@@ -318,19 +318,17 @@ impl Worker {
             serving.answer(Arrived { head, body: request.into_body().into(), peer, interim, switch, sent: None });
         async move {
             let mut answer = answer.await;
-            let switches = answer.as_ref().is_ok_and(|answer| answer.status() == StatusCode::SWITCHING_PROTOCOLS);
-            if switches && slot.switch.is_left() {
+            slot.interim.close();
+            if answer.status() == StatusCode::SWITCHING_PROTOCOLS && slot.switch.is_left() {
                 // hyper shall not write this one: it is sent away, and whoever goes on writes it.
                 slot.set_switched();
                 return pending().await;
             }
-            if let Ok(answer) = &mut answer {
-                spellings.tell(answer.extensions_mut());
-                if http_body::Body::size_hint(answer.body()).exact().is_none() {
-                    slot.set_uncounted();
-                }
+            spellings.tell(answer.extensions_mut());
+            if http_body::Body::size_hint(answer.body()).exact().is_none() {
+                slot.set_uncounted();
             }
-            answer
+            Ok(answer)
         }
     }
 }
@@ -344,7 +342,7 @@ enum End {
 }
 
 /// Boxed, so that a connection between requests does not keep the room that answering one takes.
-type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+type Answer = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
 
 /// How hyper speaks. No time-outs: those are the wire's. No `pipeline_flush`: with it hyper gathers bodies without bound
 /// while a client does not read.

@@ -195,6 +195,16 @@ impl Store {
         self.codec.hashes(token)
     }
 
+    /// Answers a decision's question, where nobody need be waited for.
+    pub fn answer_at_once(&self, question: Question<'_>) -> Option<Records> {
+        let records = match &self.engine {
+            Engine::Embedded(embedded) => embedded.ask(question),
+            Engine::Redis(redis) => redis.held_answer(question)?,
+        };
+        self.meter.record_at_once(Op::Decide);
+        Some(records)
+    }
+
     /// Answers a decision's question, in one round trip.
     pub async fn ask(&self, question: Question<'_>) -> Result<Records, Fault> {
         let asked = async {

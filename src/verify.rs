@@ -3,7 +3,7 @@
 //! One question to the store, then judgement without I/O, so that it can be tested as a table. Only a signature that proved right
 //! makes for a second question: whether it was used before.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use jiff::tz::TimeZone;
 
 use crate::clock::{Clock, Timestamp};
 use crate::credentials::Claims;
-use crate::ids::{ClientId, SessionId, UserId};
+use crate::ids::ClientId;
 use crate::policy::endpoint::Fold;
 use crate::policy::rule::{Guests, Rule, Signatures};
 use crate::policy::{Decided, Requirement};
@@ -21,30 +21,34 @@ use crate::request::body::Body;
 use crate::secret::Secret;
 use crate::store::counting::Tally;
 use crate::store::record::{Algorithm, ClientRecord};
-use crate::store::{Fault, Found, Live, Question, Records, Store, Told};
+use crate::store::{Fault, Found, Question, Records, Store};
 
+mod at_once;
 pub mod channel;
 pub mod client;
 pub mod client_token;
 pub mod denial;
 pub mod limits;
 pub mod lockout;
+mod permit;
 pub mod session;
 pub mod signature;
 mod unproved;
 mod upkeep;
 
+pub use at_once::Begun;
 pub use channel::{Proof, Resume, Via};
 pub use client::{FileClient, KnownClient};
 pub use denial::{ClientFlaw, Denial, SessionFlaw};
 pub use limits::Excess;
 pub use lockout::LoginTry;
+pub use permit::{Identity, Permit};
 pub use session::{Extension, SessionSettings};
 pub use unproved::{WRONG_SIGNATURE, Withdrawn};
 pub use upkeep::Upkeep;
 
 use signature::{Attempt, Terms};
-use unproved::{Late, Unproved, Use};
+use unproved::{Unproved, Use};
 
 /// How claims are judged.
 #[derive(Clone, Debug)]
@@ -61,75 +65,6 @@ pub struct Settings {
     pub limits: limits::Settings,
     /// `fold`: the endpoints of a client are patterns as in rules.
     pub fold: Fold,
-}
-
-/// Who asks, as proved.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Identity {
-    /// The user.
-    pub user: Option<UserId>,
-    /// The client.
-    pub client: Option<ClientId>,
-    /// The session.
-    pub session: Option<SessionId>,
-}
-
-/// Proof that a request may be forwarded. Nobody but this module makes one.
-#[derive(Debug)]
-pub struct Permit {
-    identity: Identity,
-    client_secret: Option<Secret>,
-    session: Option<Live>,
-    /// The guest's session that a login goes on from.
-    guest: Option<Live>,
-    late: Option<Late>,
-    told: Told,
-}
-
-impl Permit {
-    /// Who asks.
-    pub fn identity(&self) -> &Identity {
-        &self.identity
-    }
-
-    /// The secret by which the client proved itself: while it is being rotated, the one of the two that the caller knows.
-    pub fn client_secret(&self) -> Option<&Secret> {
-        self.client_secret.as_ref()
-    }
-
-    /// The guest's session in whose place a login puts a user's.
-    pub fn guest(&self) -> Option<&Live> {
-        self.guest.as_ref()
-    }
-
-    /// The session that was used.
-    pub fn session(&self) -> Option<&Live> {
-        self.session.as_ref()
-    }
-
-    /// Why it does not count any more: what was signed over a body that was still to come turned out not to be right. The body
-    /// itself has held its end back then.
-    pub fn withdrawn(&self) -> Option<&Withdrawn> {
-        self.late.as_ref().and_then(|late| late.get())
-    }
-
-    /// Waits until the store knows of the use, if it had to be told: no answer goes out before, so that a gate that dies right after
-    /// it takes no user's time away.
-    pub async fn told(&self) {
-        self.told.wait().await;
-    }
-
-    fn of(client: Option<ClientId>, client_secret: Option<Secret>, session: Option<Live>) -> Self {
-        let user = session.as_ref().and_then(|live| live.record.user.clone());
-        let id = session.as_ref().map(|live| live.record.id.clone());
-        let identity = Identity { user, client, session: id };
-        Self { identity, client_secret, session, guest: None, late: None, told: Told::at_once() }
-    }
-
-    /// What `mode: observe` forwards: a request that proved nothing.
-    pub fn observed() -> Self {
-        Self::of(None, None, None)
-    }
 }
 
 /// Why no permit was made.
@@ -200,7 +135,10 @@ impl Case<'_> {
 /// Judges claims.
 #[derive(Debug)]
 pub struct Verifier {
-    clients: HashMap<ClientId, KnownClient<'static>>,
+    /// A few, so that comparing finds one sooner than hashing.
+    clients: BTreeMap<ClientId, KnownClient<'static>>,
+    /// Stands in for a client that nobody knows.
+    nobody: KnownClient<'static>,
     calendars: client::Calendars,
     session: SessionSettings,
     limits: limits::Settings,
@@ -214,7 +152,7 @@ impl Verifier {
         let formats = settings.clients.iter().map(|client| client.date_format.as_str());
         let calendars = client::Calendars::new(&settings.zone, settings.skew, formats);
         let Settings { session, limits, fold, .. } = *settings;
-        Self { clients, calendars, session, limits, fold }
+        Self { clients, nobody: KnownClient::nobody(), calendars, session, limits, fold }
     }
 
     /// How sessions live.
@@ -232,12 +170,12 @@ impl Verifier {
     /// gets its end checked.
     pub async fn permit(
         &self,
-        case: &Case<'_>,
+        (case, begun): (&Case<'_>, Begun),
         body: &mut Body,
         store: &Store,
         clock: &Clock,
     ) -> Result<Permit, Refusal> {
-        let proved = self.prove(case, body, store, clock).await;
+        let proved = self.prove((case, begun), body, store, clock).await;
         case.excess.met(self.lock_out(case, store, &proved).await)?;
         let Proved { permit, unproved, extension, .. } = proved?;
         case.excess.met(store.take(&self.limits.of_identity(case, &permit.identity, store)).await)?;
@@ -252,9 +190,15 @@ impl Verifier {
     }
 
     /// Client, signature and session.
-    async fn prove(&self, case: &Case<'_>, body: &mut Body, store: &Store, clock: &Clock) -> Result<Proved, Refusal> {
+    async fn prove(
+        &self,
+        (case, begun): (&Case<'_>, Begun),
+        body: &mut Body,
+        store: &Store,
+        clock: &Clock,
+    ) -> Result<Proved, Refusal> {
         let now = clock.now();
-        let (caller, found, locked) = self.find(&case.with_body(body), store, now).await?;
+        let (caller, found, locked) = self.find((&case.with_body(body), begun), store, now).await?;
         let unproved = match caller.signed {
             Signed::Not => None,
             Signed::Right(used) => Box::pin(used.remember(store)).await.map(|()| None)?,
@@ -267,7 +211,7 @@ impl Verifier {
     /// Who calls, the session that it claims, and for how long its address is locked, in one question at most.
     async fn find(
         &self,
-        case: &Case<'_>,
+        (case, begun): (&Case<'_>, Begun),
         store: &Store,
         now: Timestamp,
     ) -> Result<(Caller, Option<Found>, Option<Duration>), Refusal> {
@@ -279,12 +223,16 @@ impl Verifier {
         if let Some(None) = known {
             let (records, locked) = self.ask(case, claimed.as_ref(), true, store).await?;
             let records = records?;
-            let caller = self.judge_caller(case, records.client.as_deref(), now)?;
+            let caller = self.judge_caller(case, claimed.as_ref(), records.client.as_deref(), now)?;
             return Ok((caller, records.session, locked));
         }
         // A store that is away is no reason to say anything else of a client that is known and does not prove itself, or of a
         // session that is not even claimed.
-        let mut caller = prechecked.and_then(|()| self.judge_caller(case, known.flatten().flatten().as_deref(), now));
+        let judged = || self.judge_caller(case, claimed.as_ref(), known.flatten().flatten().as_deref(), now);
+        let mut caller = match begun.refused {
+            Some(denial) => Err(denial),
+            None => prechecked.and_then(|()| judged()),
+        };
         // An unknown client is looked for in the store. So that nobody can tell the two by the time they take, a refused one is as
         // well, unless that is known already; whatever the store says of it changes nothing.
         let refused = matches!(caller, Err(Denial::ClientRefused(_) | Denial::SignRefused(_)));
@@ -347,21 +295,26 @@ impl Verifier {
     /// and right token with a wrong signature cost the same computations, however many secrets and algorithms a client has. Not
     /// the same is a signature over a body that is still to come: nobody is asked for one in vain, so it is judged for a right
     /// token alone.
-    fn judge_caller(&self, case: &Case<'_>, stored: Option<&ClientRecord>, now: Timestamp) -> Result<Caller, Denial> {
+    fn judge_caller(
+        &self,
+        case: &Case<'_>,
+        claimed: Option<&ClientId>,
+        stored: Option<&ClientRecord>,
+        now: Timestamp,
+    ) -> Result<Caller, Denial> {
         if !case.decided.require.needs_client() {
             return Ok(Caller { client: None, secret: None, signed: Signed::Not });
         }
-        let claimed = case.claimed_client();
         let stored = stored.map(KnownClient::of_record);
-        let known = claimed.as_ref().and_then(|id| self.clients.get(id)).or(stored.as_ref());
+        let known = claimed.and_then(|id| self.clients.get(id)).or(stored.as_ref());
         if let Some(via) = &case.via {
             return self.judge_proved(case, via, known, now);
         }
         let endpoint = case.decided.endpoint.as_ref().ok_or(Denial::EndpointUnknown)?;
         let token = case.claims.api_token.ok_or(Denial::ClientMissing("api_token"))?;
-        let nobody = KnownClient::nobody();
-        let secrets = known.unwrap_or(&nobody).live_secrets(now);
-        let proved = known.unwrap_or(&nobody).proved(token, endpoint, &self.calendars, (now, &secrets)).cloned();
+        let tried = known.unwrap_or(&self.nobody);
+        let secrets = tried.live_secrets(now);
+        let proved = tried.proved(token, endpoint, &self.calendars, (now, &secrets)).cloned();
         let attempt = Attempt::of(case.request, case.claims);
         let fits = attempt.as_ref().and_then(|attempt| attempt.fits(KnownClient::tried(&secrets).map(Secret::expose)));
         let (client, id, secret) = match (known, claimed, proved) {
@@ -378,9 +331,9 @@ impl Verifier {
         let rule = &case.decided.rule.signatures;
         let signed = match signature::terms(rule.demand(client.signature), rule, case.claims, now)? {
             None => Signed::Not,
-            Some(terms) => signed(&id, rule, terms, (attempt, fits), secrets)?,
+            Some(terms) => signed(id, rule, terms, (attempt, fits), secrets)?,
         };
-        Ok(Caller { client: Some(id), secret: Some(secret), signed })
+        Ok(Caller { client: Some(id.clone()), secret: Some(secret), signed })
     }
 
     /// Judges the session. Pure.

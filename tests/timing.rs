@@ -191,7 +191,9 @@ impl Bench {
         let case =
             Case { decided: &decided, claims: &claims, address, user_agent: "", request, excess: &excess, via: None };
         let mut body = Body::Empty;
-        let judged = pin!(self.verifier.permit(black_box(&case), &mut body, &self.store, &self.clock));
+        let begun = self.verifier.permit_at_once(black_box(&case), &self.store, &self.clock);
+        let begun = begun.map(|_| panic!("{}: permitted", kind.name)).unwrap_or_else(|begun| begun);
+        let judged = pin!(self.verifier.permit((&case, begun), &mut body, &self.store, &self.clock));
         // Over memory there is nothing to wait for, so no runtime stands between the judgement and the stopwatch.
         match judged.poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(Err(refusal)) => assert!((kind.refused)(&refusal), "{}: {refusal:?}", kind.name),

@@ -43,16 +43,11 @@ impl Made {
     /// What requests are served by, and what inquiries are: one gate.
     fn serving(&self, gate: &Arc<Gate>) -> (Serving, Option<Serving>) {
         let (gate, asked) = (Arc::clone(gate), Arc::clone(gate));
-        let requests = Serving::new(self.server.clone(), move |arrived| {
-            let gate = Arc::clone(&gate);
-            async move { gate.answer(arrived).await }
-        });
-        let inquiries = self.decide.clone().map(|settings| {
-            Serving::new(settings, move |arrived| {
-                let gate = Arc::clone(&asked);
-                async move { gate.answer_inquiry(arrived).await }
-            })
-        });
+        let requests = Serving::new(self.server.clone(), move |arrived| Arc::clone(&gate).answer(arrived));
+        let inquiries = self
+            .decide
+            .clone()
+            .map(|settings| Serving::new(settings, move |arrived| Arc::clone(&asked).answer_inquiry(arrived)));
         (requests, inquiries)
     }
 }

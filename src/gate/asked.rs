@@ -10,6 +10,7 @@ use http::{HeaderName, HeaderValue, Response};
 
 use super::forward::Passage;
 use super::note::Note;
+use super::under_way::UnderWay;
 use super::{Arrived, Gate, Settings};
 use crate::credentials::Claims;
 use crate::policy::rule::{Guests, Rule};
@@ -23,10 +24,10 @@ use crate::verify::{Permit, signature};
 
 impl Gate {
     /// Answers a proxy: 200 and who asks, where the request that it asks about may pass, otherwise the refusal.
-    pub async fn answer_inquiry(self: &Arc<Self>, arrived: Arrived) -> Response<Body> {
+    pub fn answer_inquiry(self: Arc<Self>, arrived: Arrived) -> impl Future<Output = Response<Body>> + Send {
         let mut note = Note::new(self.clock.now(), &arrived);
         note.inquiry = true;
-        self.answer_noted(arrived, note).await
+        UnderWay::begin(self, note).answer(arrived)
     }
 
     /// The request that is asked about, in place of the inquiry.

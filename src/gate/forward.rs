@@ -317,7 +317,10 @@ impl Gate {
 
     /// What a reply changes in a session's jar.
     fn jar_changes(&self, path: &str, headers: &HeaderMap) -> Vec<jar::Change> {
-        let mut changes = jar::changes(headers, path, self.clock.now());
+        let mut changes = match headers.contains_key(http::header::SET_COOKIE) {
+            true => jar::changes(headers, path, self.clock.now()),
+            false => Vec::new(),
+        };
         let kept = |name: &HeaderName| headers.get(name).map(|value| jar::keep_header(name.as_str(), value.as_bytes()));
         changes.extend(self.kept_headers.iter().filter_map(kept));
         changes

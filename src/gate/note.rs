@@ -90,6 +90,11 @@ impl Note {
         }
     }
 
+    /// How long ago it came.
+    pub(super) fn age(&self) -> Duration {
+        self.started.elapsed()
+    }
+
     /// The head could be read.
     pub(super) fn saw(&mut self, head: &Head, origin: &Origin) {
         self.ip = origin.ip;

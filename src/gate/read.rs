@@ -13,8 +13,12 @@ use crate::request::target::Target;
 use crate::request::{Inbound, Unreadable};
 
 impl Gate {
-    /// Reads what PHP will see. Forms are read whole, because they decide; other bodies stay on their way.
-    pub(super) async fn read(&self, arrived: Arrived, note: &mut Note) -> Result<Inbound, Unreadable> {
+    /// Reads what PHP will see of the head. The body comes back where there is one, for [`Self::read_body`].
+    pub(super) fn read_head(
+        &self,
+        arrived: Arrived,
+        note: &mut Note,
+    ) -> Result<(Inbound, Option<Arriving>), Unreadable> {
         let head = arrived.head?;
         let reading = &self.settings.reading;
         let origin = reading.trusted.origin(&head, arrived.peer);
@@ -23,16 +27,19 @@ impl Gate {
         // To a proxy that asks, nothing is told for pages: it answers preflights itself, or forwards them.
         let cors = self.settings.cors.as_ref().filter(|_| !note.inquiry);
         note.asking = cors.and_then(|cors| cors.asking(&head));
-        let mut inbound = unread(head, origin, reading.lenient)?;
-        if inbound.head.framing() == Framing::Empty {
-            return Ok(inbound);
-        }
-        let body = match arrived.body {
+        let inbound = unread(head, origin, reading.lenient)?;
+        let body = (inbound.head.framing() != Framing::Empty).then_some(arrived.body);
+        Ok((inbound, body))
+    }
+
+    /// Reads what PHP will see of the body. Forms are read whole, because they decide; other bodies stay on their way.
+    pub(super) async fn read_body(&self, mut inbound: Inbound, body: Arriving) -> Result<Inbound, Unreadable> {
+        let body = match body {
             Arriving::Stream(stream) => Streaming::new(stream, inbound.head.framing(), self.arriving)?,
             Arriving::Whole(bytes) => return self.read_whole(inbound, bytes),
         };
         inbound.body = match self.settings.kind_of(&inbound) {
-            BodyKind::Form => Box::pin(self.read_form(&mut inbound, body)).await?,
+            BodyKind::Form => self.read_form(&mut inbound, body).await?,
             BodyKind::Multipart | BodyKind::Opaque => Body::Streaming(Box::new(body)),
         };
         Ok(inbound)

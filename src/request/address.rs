@@ -52,20 +52,26 @@ impl TrustedProxies {
         let trusted = self.trusts(ip);
         let told = |name| if trusted { last_entry(&all(name)) } else { None };
 
-        let chain = if trusted { self.walk(ip, &all("x-forwarded-for")) } else { vec![ip] };
+        let (client, forwarded_for) = match trusted {
+            true => {
+                let chain = self.walk(ip, &all("x-forwarded-for"));
+                (chain.last().copied().unwrap_or(ip), in_header_order(&chain))
+            }
+            false => (ip, written(ip)),
+        };
         let https = told("x-forwarded-proto").and_then(is_secure).unwrap_or(peer.tls);
         let place = told("x-forwarded-host").and_then(Place::read).or_else(|| Place::read(host));
         let told_port = told("x-forwarded-port").and_then(parse);
         let usual_port = if https { 443 } else { 80 };
         let place_port = place.as_ref().map_or(peer.local_port, |place| place.port.unwrap_or(usual_port));
         Origin {
-            ip: chain.last().copied().unwrap_or(ip),
+            ip: client,
             peer: ip,
             trusted,
             https,
             host: place.map_or_else(String::new, |place| place.host.to_owned()),
             port: told_port.unwrap_or(place_port),
-            forwarded_for: in_header_order(&chain),
+            forwarded_for,
         }
     }
 
@@ -91,11 +97,28 @@ impl TrustedProxies {
 }
 
 fn in_header_order(chain: &[IpAddr]) -> String {
-    if let [alone] = chain {
-        return alone.to_string();
-    }
-    let texts: Vec<_> = chain.iter().rev().map(ToString::to_string).collect();
+    let texts: Vec<_> = chain.iter().rev().copied().map(written).collect();
     texts.join(", ")
+}
+
+/// An address as text. Every request tells one, so IPv4 goes without the machinery of formatting.
+fn written(ip: IpAddr) -> String {
+    let IpAddr::V4(ip) = ip else { return ip.to_string() };
+    let mut text = String::with_capacity("255.255.255.255".len());
+    let digit = |digit: u8| char::from(b'0' + digit);
+    for (index, part) in ip.octets().into_iter().enumerate() {
+        if index > 0 {
+            text.push('.');
+        }
+        if part >= 100 {
+            text.push(digit(part / 100));
+        }
+        if part >= 10 {
+            text.push(digit(part / 10 % 10));
+        }
+        text.push(digit(part % 10));
+    }
+    text
 }
 
 /// The last entry of a list header: what the peer itself said.
@@ -172,6 +195,13 @@ mod tests {
         };
         let host = all("host").first().copied().unwrap_or_default();
         proxies.heard(host, peer, all)
+    }
+
+    #[test]
+    fn addresses_are_written_as_usual() {
+        for text in ["0.0.0.0", "9.10.99.100", "255.249.1.205", "127.0.0.1", "2001:db8::1", "::1"] {
+            assert_eq!(written(text.parse().unwrap()), text);
+        }
     }
 
     #[test]

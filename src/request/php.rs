@@ -1,7 +1,6 @@
 //! Query strings, urlencoded forms and cookies, read by PHP's rules (php-src `main/php_variables.c`, as of 8.2).
 
 use std::fmt;
-use std::ops::Range;
 
 mod name;
 pub mod nested;
@@ -41,30 +40,45 @@ impl fmt::Debug for Param<'_> {
 
 /// What PHP will hold: one entry per top-level name, in order of first appearance.
 ///
-/// Names and texts lie decoded in one buffer, which is never longer than what was read: a request costs three allocations
-/// however many parameters it has.
+/// Names and texts lie decoded in one buffer: a request costs two allocations however many parameters it has.
 #[derive(Clone, Default)]
 pub struct Params {
     text: Vec<u8>,
     entries: Vec<Entry>,
-    /// A hash of each entry's name, apart so that looking one up among a thousand stays cheap.
-    tags: Vec<u32>,
+    /// A bit for each tag, by its lowest six: most names that are looked for are not there.
+    seen: u64,
     overflow: bool,
 }
 
 #[derive(Clone, Debug)]
 struct Entry {
-    name: Range<usize>,
+    /// A hash of the name, so that looking one up among a thousand stays cheap.
+    tag: u32,
+    name: Stretch,
     held: Held,
-    times: usize,
+    times: u32,
     array: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Held {
     Nothing,
-    Text(Range<usize>),
+    Text(Stretch),
     Array,
+}
+
+/// A part of the buffer. What is read is shorter than 4 GiB, as every bound of heads and forms sees to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stretch {
+    from: u32,
+    to: u32,
+}
+
+impl Stretch {
+    fn new(from: usize, to: usize) -> Self {
+        let bounded = |at| u32::try_from(at).unwrap_or(u32::MAX);
+        Self { from: bounded(from), to: bounded(to) }
+    }
 }
 
 /// Where cookies are read otherwise than query and form.
@@ -83,6 +97,10 @@ impl Params {
     pub fn parse(text: &[u8]) -> Self {
         let mut params = Self::with_room_for(text, b'&');
         let text = text.strip_suffix(b"&").unwrap_or(text);
+        if memchr::memchr2(b'%', b'+', text).is_none() {
+            params.take_plain(text);
+            return params;
+        }
         for (count, piece) in pieces(text, b'&').enumerate() {
             if count == MAX_VARIABLES {
                 params.overflow = true;
@@ -111,8 +129,13 @@ impl Params {
     }
 
     /// What stands under that (folded) name.
+    #[inline]
     pub fn get(&self, name: &[u8]) -> Option<Param<'_>> {
-        self.entries.get(self.position(name)?).map(|entry| self.param(entry))
+        if self.entries.is_empty() { None } else { self.find(name) }
+    }
+
+    fn find(&self, name: &[u8]) -> Option<Param<'_>> {
+        self.entries.get(self.position(name, tag(name))?).map(|entry| self.param(entry))
     }
 
     /// The text under that name; `None` where it is missing or an array.
@@ -135,11 +158,30 @@ impl Params {
     fn with_room_for(text: &[u8], separator: u8) -> Self {
         let most = if text.is_empty() { 0 } else { memchr::memchr_iter(separator, text).count() + 1 };
         let most = most.min(MAX_VARIABLES);
-        Self {
-            text: Vec::with_capacity(text.len()),
-            entries: Vec::with_capacity(most),
-            tags: Vec::with_capacity(most),
-            overflow: false,
+        Self { text: Vec::with_capacity(text.len()), entries: Vec::with_capacity(most), seen: 0, overflow: false }
+    }
+
+    /// Takes up a text in which nothing is to be decoded, so that it lies in the buffer as it stands. Names that are folded are
+    /// put behind it.
+    fn take_plain(&mut self, text: &[u8]) {
+        self.text.extend_from_slice(text);
+        let mut from = 0;
+        for (count, piece) in pieces(text, b'&').enumerate() {
+            if count == MAX_VARIABLES {
+                self.overflow = true;
+                break;
+            }
+            let (name, value) = split_at_equals(piece);
+            if name::is_plain(name) && !name.is_empty() {
+                let name_ends = from + name.len();
+                let entry = self.entry_of(name, Stretch::new(from, name_ends));
+                // Behind the name, unless it has no value, where the two ends meet.
+                let value_from = (name_ends + 1).min(from + piece.len());
+                self.put(entry, Shape::Text, Stretch::new(value_from, value_from + value.len()));
+            } else {
+                self.add(name, value, Source::Text);
+            }
+            from += piece.len() + 1;
         }
     }
 
@@ -154,50 +196,76 @@ impl Params {
             self.text.truncate(start);
             return;
         };
-        let Some(entry) = self.entry_of_last_name(start).and_then(|at| self.entries.get_mut(at)) else { return };
-        entry.times += 1;
-        entry.array |= shape != Shape::Text;
-        match shape {
-            Shape::Array => entry.held = Held::Array,
-            Shape::TooDeep => entry.held = Held::Nothing,
-            Shape::Text if source == Source::Cookie && entry.held != Held::Nothing => {}
-            Shape::Text => {
-                let start = self.text.len();
-                decode(&mut self.text, raw_value, if source == Source::Cookie { Plus::Plus } else { Plus::Blank });
-                entry.held = Held::Text(start..self.text.len());
-            }
+        let entry = self.entry_of_last_name(start);
+        let is_held = self.entries.get(entry).is_some_and(|entry| entry.held != Held::Nothing);
+        let start = self.text.len();
+        match (source, shape) {
+            (Source::Cookie, Shape::Text) if is_held => return self.count(entry),
+            (Source::Cookie, Shape::Text) => decode(&mut self.text, raw_value, Plus::Plus),
+            (Source::Text, Shape::Text) => decode(&mut self.text, raw_value, Plus::Blank),
+            (_, Shape::Array | Shape::TooDeep) => {}
+        }
+        self.put(entry, shape, Stretch::new(start, self.text.len()));
+    }
+
+    /// The name stands there once more.
+    fn count(&mut self, entry: usize) {
+        if let Some(entry) = self.entries.get_mut(entry) {
+            entry.times += 1;
+        }
+    }
+
+    /// The name stands there once more, and PHP holds this under it.
+    fn put(&mut self, entry: usize, shape: Shape, text: Stretch) {
+        self.count(entry);
+        if let Some(entry) = self.entries.get_mut(entry) {
+            entry.array |= shape != Shape::Text;
+            entry.held = match shape {
+                Shape::Array => Held::Array,
+                Shape::TooDeep => Held::Nothing,
+                Shape::Text => Held::Text(text),
+            };
         }
     }
 
     /// The entry of the name that ends the buffer: a new one, or an older one, and then the buffer forgets the name again.
-    fn entry_of_last_name(&mut self, start: usize) -> Option<usize> {
-        let name = self.text.get(start..)?;
-        if let Some(found) = self.position(name) {
+    fn entry_of_last_name(&mut self, start: usize) -> usize {
+        let name = self.text.get(start..).unwrap_or_default();
+        let wanted = tag(name);
+        if let Some(found) = self.position(name, wanted) {
             self.text.truncate(start);
-            return Some(found);
+            return found;
         }
-        self.tags.push(tag(name));
-        self.entries.push(Entry { name: start..self.text.len(), held: Held::Nothing, times: 0, array: false });
-        Some(self.entries.len() - 1)
+        self.push(Stretch::new(start, self.text.len()), wanted)
     }
 
-    fn position(&self, name: &[u8]) -> Option<usize> {
-        if self.entries.is_empty() {
+    /// The entry of a name that stands in the buffer there: a new one, or an older one.
+    fn entry_of(&mut self, name: &[u8], stands: Stretch) -> usize {
+        let wanted = tag(name);
+        self.position(name, wanted).unwrap_or_else(|| self.push(stands, wanted))
+    }
+
+    fn push(&mut self, name: Stretch, tag: u32) -> usize {
+        self.seen |= bit(tag);
+        self.entries.push(Entry { tag, name, held: Held::Nothing, times: 0, array: false });
+        self.entries.len() - 1
+    }
+
+    fn position(&self, name: &[u8], wanted: u32) -> Option<usize> {
+        if self.seen & bit(wanted) == 0 {
             return None;
         }
-        let wanted = tag(name);
-        let same_tag = self.tags.iter().enumerate().filter(|(_, tag)| **tag == wanted);
-        same_tag.map(|(at, _)| at).find(|at| self.entries.get(*at).is_some_and(|entry| self.slice(&entry.name) == name))
+        self.entries.iter().position(|entry| entry.tag == wanted && self.slice(entry.name) == name)
     }
 
     fn param(&self, entry: &Entry) -> Param<'_> {
-        let value = if let Held::Text(range) = &entry.held { Some(self.slice(range)) } else { None };
-        let (times, array, held) = (entry.times, entry.array, entry.held != Held::Nothing);
-        Param { name: self.slice(&entry.name), value, times, array, held }
+        let value = if let Held::Text(text) = entry.held { Some(self.slice(text)) } else { None };
+        let (times, array, held) = (entry.times as usize, entry.array, entry.held != Held::Nothing);
+        Param { name: self.slice(entry.name), value, times, array, held }
     }
 
-    fn slice(&self, range: &Range<usize>) -> &[u8] {
-        self.text.get(range.clone()).unwrap_or_default()
+    fn slice(&self, stretch: Stretch) -> &[u8] {
+        self.text.get(stretch.from as usize..stretch.to as usize).unwrap_or_default()
     }
 }
 
@@ -250,14 +318,26 @@ impl BodyKind {
     }
 }
 
-/// A hash over eight bytes at a time. A collision costs a comparison, nothing else.
+/// A hash over eight bytes at a time, the last of which may have been looked at before. A collision costs a comparison, nothing
+/// else.
 fn tag(name: &[u8]) -> u32 {
     const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
     let mix = |hash: u64, word: u64| (hash ^ word).wrapping_mul(ODD).rotate_left(29);
-    let (words, rest) = name.as_chunks::<8>();
+    let (words, _) = name.as_chunks::<8>();
     let hash = words.iter().fold(name.len() as u64, |hash, word| mix(hash, u64::from_le_bytes(*word)));
-    let rest = rest.iter().fold(0, |word, byte| word << 8 | u64::from(*byte));
+    let rest = match (name.last_chunk::<8>(), name.first_chunk::<4>(), name.last_chunk::<4>()) {
+        (Some(last), _, _) => u64::from_le_bytes(*last),
+        (None, Some(first), Some(last)) => {
+            u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last))
+        }
+        _ => name.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+    };
     (mix(hash, rest).wrapping_mul(ODD) >> 32) as u32
+}
+
+/// The bit of a tag in [`Params::seen`].
+const fn bit(tag: u32) -> u64 {
+    1 << (tag & 63)
 }
 
 #[cfg(test)]

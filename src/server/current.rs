@@ -25,16 +25,7 @@ impl Serving {
         H: Fn(Arrived) -> F + Send + Sync + 'static,
         F: Future<Output = Response<Body>> + Send + 'static,
     {
-        let handler = Arc::new(handler);
-        let handler = move |arrived: Arrived| -> Answer {
-            let (interim, handler) = (arrived.interim.clone(), Arc::clone(&handler));
-            // Asked inside: what is awaited where it was not made is held twice.
-            Box::pin(async move {
-                let answer = handler(arrived).await;
-                interim.close();
-                Ok(answer)
-            })
-        };
+        let handler = move |arrived: Arrived| -> Answer { Box::pin(handler(arrived)) };
         Self { settings, handler: Box::new(handler) }
     }
 

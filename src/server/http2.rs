@@ -111,7 +111,7 @@ fn answer(
         let answer = answer.await;
         // Held until the last of its requests is answered, which is how the listener's end learns of it.
         drop(worker);
-        answer.map(|answer| answer.map(|body| Paced::new(body, under_way)))
+        Ok(answer.map(|body| Paced::new(body, under_way)))
     }
 }
 

@@ -141,19 +141,22 @@ impl Held {
 
     /// What is held, if it is as good as a fresh answer.
     pub(super) fn look(&self, key: &Key, now: Instant) -> Option<Fact> {
-        let mut shard = self.shard(key)?;
-        let entry = shard.entry(key, self.room()).filter(|entry| entry.fact.counts(now))?;
-        let proved = entry.promise.stands(now)?;
-        entry.verified = entry.verified.max(proved);
-        Some(entry.fact.clone())
+        let look = |entry: &mut Entry| {
+            let proved = entry.promise.stands(now).filter(|_| entry.fact.counts(now))?;
+            entry.verified = entry.verified.max(proved);
+            Some(entry.fact.clone())
+        };
+        self.shard(key)?.look_at(key, self.room(), look).flatten()
     }
 
     /// What was verified not too long ago, for when the store is down.
     pub(super) fn trusted(&self, key: &Key, now: Instant) -> Option<Fact> {
         let trust = self.settings.trust?;
-        let mut shard = self.shard(key)?;
-        let entry = shard.entry(key, self.room()).filter(|entry| entry.fact.counts(now))?;
-        (now.saturating_duration_since(entry.verified) <= trust).then(|| entry.fact.clone())
+        let look = |entry: &mut Entry| {
+            let counts = entry.fact.counts(now) && now.saturating_duration_since(entry.verified) <= trust;
+            counts.then(|| entry.fact.clone())
+        };
+        self.shard(key)?.look_at(key, self.room(), look).flatten()
     }
 
     /// Holds a fact that was asked for at `asked`.
@@ -167,9 +170,11 @@ impl Held {
     pub(super) fn prolong(&self, hash: TokenHash, expires: Instant) {
         let key = Key::Session(hash);
         let Some(mut shard) = self.shard(&key) else { return };
-        if let Some(Entry { fact: Fact::Live(live), .. }) = shard.entry(&key, self.room()) {
-            live.expires = live.expires.max(expires);
-        }
+        shard.look_at(&key, self.room(), |entry| {
+            if let Fact::Live(live) = &mut entry.fact {
+                live.expires = live.expires.max(expires);
+            }
+        });
     }
 
     /// Redis told this link of a change. Others hear of theirs themselves.

@@ -1,6 +1,6 @@
 //! How long questions to the store take, how often they fail, and how often none was needed.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Fault;
 use crate::measure::{Counter, Figures, Histogram, Times};
@@ -73,6 +73,13 @@ impl Meter {
         let answer = asked.await;
         self.record(op, started, answer.is_err());
         answer
+    }
+
+    /// A question was answered without any waiting.
+    pub(super) fn record_at_once(&self, op: Op) {
+        if let Some(took) = self.took.get(op as usize) {
+            took.record(Duration::ZERO);
+        }
     }
 
     /// A question that began then was answered, or was not.

@@ -64,7 +64,7 @@ pub(super) async fn exchange(
         if progress == Progress::Starved {
             return Poll::Pending;
         }
-        let deadline = sending.moved().max(begin) + patience;
+        let deadline = sending.moved().unwrap_or(begin) + patience;
         connection.poll_passed(deadline, context).map(|()| Err(Broken::Fault(Fault::TimedOut)))
     })
     .await

@@ -1,6 +1,5 @@
 //! A request on its way out: framing headers, then the body as fast as the client brings it and the application takes it.
 
-use std::io::IoSlice;
 use std::task::{Context, Poll};
 
 use bytes::{Buf as _, Bytes};
@@ -40,7 +39,7 @@ pub(super) struct Sending {
     /// Whether any byte was taken by the connection.
     taken: bool,
     /// When something last moved.
-    moved: Instant,
+    moved: Option<Instant>,
     /// Whether the connection takes no more.
     refused: bool,
 }
@@ -67,7 +66,7 @@ impl Sending {
             chunked: framing == Framing::Chunked,
             begun: false,
             taken: false,
-            moved: Instant::now(),
+            moved: None,
             refused: false,
         }
     }
@@ -75,6 +74,7 @@ impl Sending {
     /// Starts over, for another connection. `false` where part of the body is gone already.
     pub(super) fn rewind(&mut self) -> bool {
         self.parts = beginning(&self.again);
+        self.moved = None;
         self.taken = false;
         self.refused = false;
         !self.begun
@@ -90,8 +90,8 @@ impl Sending {
         self.taken
     }
 
-    /// When the application last took something, or last was offered something to take.
-    pub(super) fn moved(&self) -> Instant {
+    /// When the application last took something, or last was offered something to take, over this connection.
+    pub(super) fn moved(&self) -> Option<Instant> {
         self.moved
     }
 
@@ -115,7 +115,7 @@ impl Sending {
                 self.parts = [Bytes::new(), Bytes::new(), Bytes::new()];
             }
             if self.parts.iter().any(|part| !part.is_empty()) {
-                match to.poll_write(&self.parts.each_ref().map(|part| IoSlice::new(part)), context) {
+                match to.poll_write(&self.parts, context) {
                     Poll::Ready(Ok(count)) => self.wrote(count),
                     Poll::Ready(Err(_)) => self.refused = true,
                     Poll::Pending => return Ok(Progress::Blocked),
@@ -133,7 +133,7 @@ impl Sending {
     fn wrote(&mut self, mut count: usize) {
         self.refused = count == 0;
         self.taken |= count > 0;
-        self.moved = Instant::now();
+        self.moved = Some(Instant::now());
         for part in &mut self.parts {
             let of_this = count.min(part.len());
             part.advance(of_this);
@@ -144,7 +144,7 @@ impl Sending {
     /// Takes up the next bytes of the body, or its end.
     fn load(&mut self, next: Option<Bytes>) {
         self.begun = true;
-        self.moved = Instant::now();
+        self.moved = Some(Instant::now());
         self.parts = match next {
             Some(bytes) if self.chunked => {
                 [Bytes::from(format!("{:x}\r\n", bytes.len())), bytes, Bytes::from_static(b"\r\n")]

@@ -8,7 +8,7 @@ use crate::secret::Secret;
 use crate::store::channel::{Channel, Move, Moved, Unmoved};
 use crate::store::{Live, Store};
 use crate::verify::denial::{ClientFlaw, Denial, SessionFlaw};
-use crate::verify::{Caller, Case, KnownClient, Permit, Refusal, Signed, Verifier, session, signature};
+use crate::verify::{Begun, Caller, Case, KnownClient, Permit, Refusal, Signed, Verifier, session, signature};
 
 /// What a caller proved when it opened a connection. Only a permit gives one.
 #[derive(Clone, Debug, Default)]
@@ -89,7 +89,7 @@ impl Verifier {
         store: &Store,
         clock: &Clock,
     ) -> Result<Permit, Refusal> {
-        let (caller, found, _) = self.find(case, store, clock.now()).await?;
+        let (caller, found, _) = self.find((case, Begun::default()), store, clock.now()).await?;
         let live = session::judge_elsewhere(&self.session, case, found, caller.client.as_ref(), clock.now())?;
         let shown = store.channel_keys(resume.wstoken);
         may_move(&live, &shown, resume, clock.now())?;

@@ -1,12 +1,12 @@
 //! Judging as a table: one case changed at a time.
 
 use super::*;
-use crate::ids::TokenHash;
+use crate::ids::{SessionId, TokenHash, UserId};
 use crate::policy::Requirement;
 use crate::policy::endpoint::Endpoint;
 use crate::policy::rule::{Guests, Matcher, Rule};
 use crate::store::record::{LiveSecret, SessionRecord, Signing};
-use crate::store::{Ending, Found};
+use crate::store::{Ending, Found, Live};
 use crate::verify::client::DEFAULT_DATE_FORMAT;
 use crate::verify::client_token::{Recipe, compute, date};
 
@@ -172,7 +172,7 @@ impl Trial {
         };
         let verifier = Verifier::new(&settings(self.settings));
         verifier.precheck(&case)?;
-        let caller = verifier.judge_caller(&case, self.client.as_ref(), NOW)?;
+        let caller = verifier.judge_caller(&case, case.claimed_client().as_ref(), self.client.as_ref(), NOW)?;
         let (permit, extension) = verifier.judge_user(&case, (caller.client, caller.secret), self.session, NOW)?;
         Ok((permit, extension, caller.signed))
     }

@@ -256,7 +256,7 @@ impl Gate {
     /// Answers one message. Never fails: whatever goes wrong is an envelope.
     pub async fn message(self: &Arc<Self>, message: Message<'_>) -> Answered {
         let (opened, is_login) = (Arc::clone(message.opened), message.login.is_some());
-        let mut under_way = UnderWay::begin(self, self.note_of(&opened));
+        let mut under_way = UnderWay::begin(Arc::clone(self), self.note_of(&opened));
         let note = &mut under_way.note;
         let result = match message.arrived() {
             Ok(arrived) => self.walk_whole(arrived, &opened, note).await,

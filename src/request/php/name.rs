@@ -41,7 +41,7 @@ pub(super) fn fold(text: &mut Vec<u8>, start: usize) -> Option<Shape> {
 }
 
 /// Whether there is nothing to fold, as in nearly every name.
-fn is_plain(name: &[u8]) -> bool {
+pub(super) fn is_plain(name: &[u8]) -> bool {
     name.iter().fold(true, |plain, byte| plain & !matches!(byte, 0 | b' ' | b'.' | b'['))
 }
 

@@ -39,10 +39,17 @@ struct Room {
 }
 
 impl Shard {
-    /// What is held under a key, which counts as a use of it.
-    pub(super) fn entry(&mut self, key: &Key, room: usize) -> Option<&mut Entry> {
-        // Nearly always it is there, so nothing else is looked at twice.
-        if self.absent.has(key) { self.absent.get(key, room / ABSENT) } else { self.present.get(key, room) }
+    /// Looks at what is held under a key, which counts as a use of it.
+    pub(super) fn look_at<T>(&mut self, key: &Key, room: usize, look: impl FnOnce(&mut Entry) -> T) -> Option<T> {
+        // Nearly always it is there and young, so nothing else is looked at before.
+        if let Some(entry) = self.present.young.get_mut(key) {
+            return Some(look(entry));
+        }
+        let entry = match self.absent.has(key) {
+            true => self.absent.get(key, room / ABSENT),
+            false => self.present.get(key, room),
+        };
+        entry.map(look)
     }
 
     pub(super) fn put(&mut self, key: Key, entry: Entry, room: usize) {

@@ -66,15 +66,30 @@ fn count(counter: &AtomicU64) {
 }
 
 impl Redis {
+    /// The answer, where what is held is as good as one.
+    pub(in crate::store) fn held_answer(&self, question: Question<'_>) -> Option<Records> {
+        self.recall(self.watch.as_ref()?, question)
+    }
+
     /// Answers without asking anybody, where what is held is as good as an answer.
-    pub(super) fn recall(&self, watch: &Watch, question: Question<'_>) -> Option<Records> {
+    fn recall(&self, watch: &Watch, question: Question<'_>) -> Option<Records> {
         let now = Instant::now();
+        if let (None, [hash]) = (question.client, question.session) {
+            return self.recall_session(watch, *hash, now);
+        }
         let known = watch.known(question, |key| watch.held.look(key, now));
         if !known.missing.is_empty() {
             return None;
         }
         count(&watch.counts.hits);
         Some(self.recollect(question, known.facts, now))
+    }
+
+    /// [`Self::recall`] of what is asked most: one session, under the one hash that it can stand under.
+    fn recall_session(&self, watch: &Watch, hash: TokenHash, now: Instant) -> Option<Records> {
+        let fact = watch.held.look(&Key::Session(hash), now)?;
+        count(&watch.counts.hits);
+        Some(Records { client: None, session: self.found(hash, fact, now) })
     }
 
     pub(in crate::store) fn known_client(&self, id: &ClientId) -> Option<Option<Arc<ClientRecord>>> {
