@@ -68,12 +68,18 @@ pub fn target(data: &[u8]) {
     }
 }
 
-/// A query: every name found is one that PHP's folding leaves as it is.
+/// A query: every name found is one that PHP's folding leaves as it is, and nothing hangs on whether anything in it is decoded.
 pub fn query(data: &[u8]) {
     let params = Params::parse(data);
     for param in params.iter() {
         assert_eq!(params.get(param.name), Some(param));
         assert!(fold_name(param.name).is_none_or(|(name, _)| name == param.name));
+    }
+    // One escape makes a plain query one that is decoded.
+    let decoded = [b"%7e~~&", data].concat();
+    let decoded = Params::parse(&decoded);
+    if params.get(b"~~~").is_none() && !decoded.overflow() {
+        assert!(decoded.iter().skip(1).eq(params.iter()));
     }
 }
 
