@@ -2,6 +2,7 @@
 
 Python standard library only. Everything runs in a temporary folder, on free ports, and is stopped by its process id.
 """
+import concurrent.futures
 import contextlib
 import datetime
 import hashlib
@@ -42,6 +43,10 @@ limits: {{connections: 30000, body: 1024MiB, failed_tokens: {failed}}}
 admin: {{listen: "127.0.0.1:{admin}", token: {token}}}
 log: {{level: error, access: {access}}}
 """
+
+
+# Connections over which sessions are issued at once.
+ISSUERS = 8
 
 
 class Stack(contextlib.ExitStack):
@@ -98,13 +103,20 @@ class Gate:
     def __init__(self, process, port, admin):
         self.process, self.pid, self.port, self.admin = process, process.pid, port, admin
 
-    def issue(self, users):
-        """Sessions for the users 0 … n-1; their tokens."""
+    def issue(self, users, first=0):
+        """Sessions for so many users; their tokens."""
+        shares = [range(first + share, first + users, ISSUERS) for share in range(ISSUERS)]
+        with concurrent.futures.ThreadPoolExecutor(ISSUERS) as issuers:
+            issued = dict(pair for share in issuers.map(self.issue_some, shares) for pair in share)
+        return [issued[user] for user in range(first, first + users)]
+
+    def issue_some(self, users):
+        """Over one connection; users and tokens."""
         admin, tokens = http.client.HTTPConnection("127.0.0.1", self.admin, timeout=60), []
-        for user in range(users):
+        for user in users:
             admin.request("POST", f"/api/v1/users/{user}/sessions", '{"client_id": "ios"}',
                           {"Authorization": f"Bearer {ADMIN_TOKEN}", "Content-Type": "application/json"})
-            tokens.append(json.loads(admin.getresponse().read())["user_token"])
+            tokens.append((user, json.loads(admin.getresponse().read())["user_token"]))
         return tokens
 
 

@@ -1,6 +1,7 @@
 //! The way to the application: pooled connections, heads rebuilt from what was read, bodies streamed both ways.
 
 use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::request::{Unreadable, body};
@@ -10,6 +11,8 @@ mod exchange;
 pub(crate) mod framing;
 pub mod headers;
 mod interim;
+mod line;
+mod places;
 mod pool;
 pub(crate) mod reply_head;
 mod response_body;
@@ -18,6 +21,7 @@ mod spelled;
 mod switched;
 
 pub use interim::Interim;
+pub use line::Asker;
 pub use response_body::ResponseBody;
 pub use spelled::Spelled;
 pub use switched::Switched;
@@ -105,7 +109,9 @@ pub struct Figures {
 
 /// A request ready to be sent.
 #[derive(Debug)]
-pub struct Outgoing {
+pub struct Outgoing<'a> {
+    /// On whose behalf: those who wait for a connection take turns.
+    pub asker: Asker<'a>,
     /// Request line and headers without framing ones, each line ended by CRLF, without the empty line: `headers::head` makes it.
     pub head: Vec<u8>,
     /// Whether the method is HEAD: the reply has no body.
@@ -161,14 +167,14 @@ impl Upstream {
     ///
     /// A request is sent again, once, when a pooled connection turned out closed before any byte of a reply, its body can be sent
     /// again, and it may be repeated or nothing of it was taken.
-    pub async fn send(&self, request: Outgoing) -> Result<http::Response<ResponseBody>, Fault> {
-        let Outgoing { head, is_head, upgrade, idempotent, body, response_timeout, interim } = request;
+    pub async fn send(&self, request: Outgoing<'_>) -> Result<http::Response<ResponseBody>, Fault> {
+        let Outgoing { asker, head, is_head, upgrade, idempotent, body, response_timeout, interim } = request;
         let asked = match (is_head, upgrade) {
             (true, _) => Asked::Head,
             (false, true) => Asked::Upgrade,
             (false, false) => Asked::Usual,
         };
-        let lease = self.pool.lease().await?;
+        let lease = self.pool.lease(asker).await?;
         let patience = response_timeout.unwrap_or(self.pool.settings().response_timeout);
         let repeatable = idempotent && !matches!(body, body::Body::Streaming(_));
         let look = if repeatable { Look::AtEvents } else { Look::AtSocket };
@@ -201,4 +207,8 @@ impl Upstream {
     pub async fn ping(&self) -> Result<(), Fault> {
         self.pool.connect().await.map(drop)
     }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -113,7 +113,7 @@ async fn slots_that_move_under_load_refuse_and_lose_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_dies_is_replaced_by_its_replica_while_the_others_go_on() {
     let mut case = Case::start(Cluster::start(3, 1, &[]), "2s").await;
-    assert_eq!(redis::cmd("WAIT").arg(1).arg(5000).query(&mut case.redis.masters()[0].connect()), Ok(1));
+    case.redis.replicated(0);
     let load = Load::start(&case.sessions, 6);
     case.redis.nodes[0].kill();
     let promoted = || case.redis.nodes[3].replication().contains("role:master");

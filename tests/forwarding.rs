@@ -22,6 +22,9 @@ mod permission;
 #[path = "forwarding/php.rs"]
 mod php;
 #[cfg(test)]
+#[path = "forwarding/queue.rs"]
+mod queue;
+#[cfg(test)]
 #[path = "forwarding/replies.rs"]
 mod replies;
 #[cfg(test)]

@@ -34,6 +34,7 @@ pub struct ServeArgs {
 
 /// Serves until told to end.
 pub fn run(args: ServeArgs) -> Result<(), Failure> {
+    keep_pages_small();
     let overrides = Overrides { listen: args.listen, upstream: args.upstream, store: args.store };
     let Reading { result, files } = config::read(&args.config, &overrides);
     let loaded = result.map_err(said)?;
@@ -48,6 +49,14 @@ pub fn run(args: ServeArgs) -> Result<(), Failure> {
     // What a second signal cut off is not waited for.
     runtime.shutdown_background();
     Ok(ended?)
+}
+
+/// Has the system give memory in pages of 4 KiB. Of pages of 2 MiB, which the allocator asks for where the system lets it, any burst
+/// leaves some behind for the few kilobytes in them that last.
+fn keep_pages_small() {
+    // Where that cannot be had, everything works as well.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
 }
 
 async fn serve(loaded: Loaded, source: Source) -> anyhow::Result<()> {

@@ -21,7 +21,7 @@ use crate::request::php::url_decode;
 use crate::request::{Inbound, Unreadable, body};
 use crate::store::{Ending, Fault, Live};
 use crate::upstream::headers::{self, Context};
-use crate::upstream::{self, Outgoing, ResponseBody};
+use crate::upstream::{self, Asker, Outgoing, ResponseBody};
 use crate::verify::{Permit, Withdrawn};
 
 /// A request that may pass, and everything that was decided about it.
@@ -180,6 +180,7 @@ impl Gate {
             }
         };
         let outgoing = Outgoing {
+            asker: Asker { identity: load.permit.identity(), address: inbound.origin.ip },
             head,
             is_head: method == "HEAD",
             upgrade: load.websocket.is_some(),

@@ -24,7 +24,8 @@ impl UnderWay {
         Self { note, gate, ended: false }
     }
 
-    /// Walks it. What is captured is not held twice, as arguments would be.
+    /// Walks it.
+    #[expect(clippy::manual_async_fn, reason = "what is captured is held once, arguments are held twice")]
     pub(super) fn answer(mut self, arrived: Arrived) -> impl Future<Output = Response<Body>> + Send {
         async move {
             let (gate, note) = (&self.gate, &mut self.note);

@@ -14,7 +14,7 @@ use crate::request::Inbound;
 use crate::request::body::Body;
 use crate::store::HeldCookie;
 use crate::upstream::headers::{self, Context};
-use crate::upstream::{Fault, Interim, Outgoing, ResponseBody, Upstream};
+use crate::upstream::{Asker, Fault, Interim, Outgoing, ResponseBody, Upstream};
 
 /// Longest answer that is read, in bytes.
 const MAX_REPLY: usize = 1024 * 1024;
@@ -46,6 +46,7 @@ impl Pages<'_> {
         let cookies = jar::cookie_line(jar, path_of(target), now);
         let context = Context { cookies: Some(&cookies), ..self.context.clone() };
         let outgoing = Outgoing {
+            asker: Asker { identity: context.identity, address: inbound.origin.ip },
             head: headers::page(target, inbound, &context, self.settings),
             upgrade: false,
             is_head: false,

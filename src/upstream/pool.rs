@@ -1,15 +1,16 @@
 //! The pool: idle connections of one worker thread, and how many there may be on all of them together.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::measure::Gauge;
 use crate::upstream::connection::{Connection, Look};
-use crate::upstream::{Fault, Figures, Settings};
+use crate::upstream::line::Asker;
+use crate::upstream::places::{Place, Places};
+use crate::upstream::{Fault, Figures, Settings, locked};
 
 /// The connections of one worker thread. Cloning is shallow.
 #[derive(Clone, Debug)]
@@ -23,10 +24,10 @@ pub(super) struct Pool {
 struct Shared {
     settings: Settings,
     /// One for each request that may be under way; `None` for no limit.
-    permits: Option<Arc<Semaphore>>,
+    places: Option<Arc<Places>>,
     /// Connections there are, idle ones included.
     open: Arc<AtomicUsize>,
-    /// Requests that wait for a permit.
+    /// Requests that wait for a place.
     waiting: Gauge,
     lists: Arc<Mutex<Vec<Weak<List>>>>,
 }
@@ -49,7 +50,7 @@ struct Idle {
 #[derive(Debug)]
 pub(super) struct Lease {
     pool: Pool,
-    _permit: Option<OwnedSemaphorePermit>,
+    _place: Option<Place>,
 }
 
 /// Counts a connection as long as it lives.
@@ -64,10 +65,10 @@ impl Drop for Open {
 
 impl Pool {
     pub(super) fn new(settings: Settings) -> Self {
-        let limit = limit(&settings);
-        let permits = (limit > 0).then(|| Arc::new(Semaphore::new(limit)));
+        let limit = settings.max_connections;
+        let places = (limit > 0).then(|| Places::new(limit));
         let shared =
-            Shared { settings, permits, open: Arc::default(), waiting: Gauge::default(), lists: Arc::default() };
+            Shared { settings, places, open: Arc::default(), waiting: Gauge::default(), lists: Arc::default() };
         Self::of(Arc::new(shared))
     }
 
@@ -77,9 +78,9 @@ impl Pool {
         if old.settings.address != settings.address {
             return Self::new(settings);
         }
-        let permits = renewed_permits(old, limit(&settings));
+        let places = renewed_places(old, settings.max_connections);
         let (open, waiting, lists) = (Arc::clone(&old.open), old.waiting.clone(), Arc::clone(&old.lists));
-        Self { list: Arc::clone(&self.list), shared: Arc::new(Shared { settings, permits, open, waiting, lists }) }
+        Self { list: Arc::clone(&self.list), shared: Arc::new(Shared { settings, places, open, waiting, lists }) }
     }
 
     /// This worker's pool within the limits of another one: with its connections, where they lead to the same application.
@@ -119,21 +120,21 @@ impl Pool {
     }
 
     /// Waits for the right to send a request.
-    pub(super) async fn lease(&self) -> Result<Lease, Fault> {
-        let permit = match &self.shared.permits {
+    pub(super) async fn lease(&self, asker: Asker<'_>) -> Result<Lease, Fault> {
+        let place = match &self.shared.places {
             None => None,
-            Some(permits) => Some(self.permit(permits).await?),
+            Some(places) => match places.free() {
+                Some(place) => Some(place),
+                None => Some(Box::pin(self.queue(places, asker)).await?),
+            },
         };
-        Ok(Lease { pool: self.clone(), _permit: permit })
+        Ok(Lease { pool: self.clone(), _place: place })
     }
 
-    async fn permit(&self, permits: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Fault> {
-        if let Ok(permit) = Arc::clone(permits).try_acquire_owned() {
-            return Ok(permit);
-        }
+    async fn queue(&self, places: &Arc<Places>, asker: Asker<'_>) -> Result<Place, Fault> {
         let _waiting = self.shared.waiting.enter();
-        let queued = timeout(self.settings().queue_timeout, Arc::clone(permits).acquire_owned()).await;
-        queued.map_err(|_| Fault::Overloaded)?.map_err(|_| Fault::Overloaded)
+        let place = timeout(self.settings().queue_timeout, places.in_turn(asker)).await;
+        place.ok().flatten().ok_or(Fault::Overloaded)
     }
 
     /// A new connection. Where the limit is reached, an idle one, of whichever worker, is closed for it.
@@ -152,7 +153,7 @@ impl Shared {
     fn count_one(&self) -> Open {
         let before = self.open.fetch_add(1, Ordering::Relaxed);
         let open = Open(Arc::clone(&self.open));
-        if self.permits.is_some() && before >= self.settings.max_connections {
+        if self.places.is_some() && before >= self.settings.max_connections {
             let lists = locked(&self.lists);
             let oldest = lists.iter().filter_map(Weak::upgrade).find_map(|list| list.take_oldest());
             drop(lists);
@@ -220,34 +221,18 @@ impl List {
     }
 }
 
-fn limit(settings: &Settings) -> usize {
-    settings.max_connections.min(Semaphore::MAX_PERMITS)
-}
-
-/// The same permits, so that requests under way go on counting, of which there may be another number. Those that began while there
+/// The same places, so that requests under way go on counting, of which there may be another number. Those that began while there
 /// was no limit count nowhere.
-fn renewed_permits(old: &Shared, new_limit: usize) -> Option<Arc<Semaphore>> {
-    let permits = match &old.permits {
-        _ if new_limit == 0 => return None,
-        None => return Some(Arc::new(Semaphore::new(new_limit))),
-        Some(permits) => Arc::clone(permits),
+fn renewed_places(old: &Shared, limit: usize) -> Option<Arc<Places>> {
+    let places = match &old.places {
+        _ if limit == 0 => return None,
+        None => return Some(Places::new(limit)),
+        Some(places) => Arc::clone(places),
     };
-    let old_limit = limit(&old.settings);
-    permits.add_permits(new_limit.saturating_sub(old_limit));
-    let surplus = old_limit.saturating_sub(new_limit);
-    let in_use = surplus - permits.forget_permits(surplus);
-    if let Ok(in_use @ 1..) = u32::try_from(in_use) {
-        tokio::spawn(take_away(Arc::clone(&permits), in_use));
-    }
-    Some(permits)
-}
-
-/// Takes permits away as the requests that hold them end, before any that waits gets one.
-async fn take_away(permits: Arc<Semaphore>, count: u32) {
-    // An error means that it is closed, which nobody does.
-    if let Ok(surplus) = permits.acquire_many_owned(count).await {
-        surplus.forget();
-    }
+    let old_limit = old.settings.max_connections;
+    places.grow(limit.saturating_sub(old_limit));
+    places.shrink(old_limit.saturating_sub(limit));
+    Some(places)
 }
 
 /// Closes idle connections in time. One task for each list, and only while something is in it.
@@ -258,8 +243,4 @@ async fn tend(list: Weak<List>, idle_timeout: Duration) {
         let Some(next) = list.upgrade().and_then(|list| list.prune(idle_timeout)) else { return };
         due = next;
     }
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

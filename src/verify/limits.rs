@@ -115,7 +115,7 @@ pub(super) fn failed_tokens_of(address: IpAddr, store: &Store) -> Counter {
 }
 
 /// An address as it is counted: of IPv6 the first 64 bits, because whoever has one address there has all of them (RFC 6177).
-pub(super) fn network(address: IpAddr) -> Vec<u8> {
+pub fn network(address: IpAddr) -> Vec<u8> {
     match address.to_canonical() {
         IpAddr::V4(address) => address.octets().to_vec(),
         IpAddr::V6(address) => address.octets().iter().take(8).copied().collect(),

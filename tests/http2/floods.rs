@@ -11,8 +11,8 @@ use super::support::process::Process;
 use super::support::tls::Certificate;
 
 /// What a flood may add to the memory of the gate at its peak, whatever its kind: four new connections, and what a debug build and
-/// its allocator hold beyond need. What grows with the flood would be past this at once.
-const MOST_GROWTH: usize = 16 << 20;
+/// its allocator hold beyond need: half a megabyte, as a rule. What grows with the flood would be past this at once.
+const MOST_GROWTH: usize = 4 << 20;
 /// So many connections flood at once.
 const FLOODERS: usize = 4;
 /// A flood that is not ended after this many frames is borne.
@@ -83,6 +83,14 @@ async fn is_ended(what: &str, begin: &[u8], frames: impl Fn(u32) -> Vec<u8> + Cl
     assert!(rounds.iter().all(|rounds| *rounds < BORNE), "{what}: not ended");
     assert!(growth < MOST_GROWTH, "{what}: {growth} bytes more");
     assert!(usual < Duration::from_millis(50), "{what}: a good client waits {usual:?}");
+}
+
+/// A page of 2 MiB is kept for as long as anything in it lasts.
+#[tokio::test]
+async fn memory_comes_in_small_pages() {
+    let (process, _backend) = process().await;
+    let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap();
+    assert!(status.lines().any(|line| line == "THP_enabled:\t0"), "{status}");
 }
 
 #[tokio::test]

@@ -123,6 +123,23 @@ async fn a_drain_tells_the_client_and_finishes_what_is_under_way() {
 }
 
 #[tokio::test]
+async fn a_request_taken_back_while_it_waits_gives_up_its_turn() {
+    let backend = FakeBackend::with(|_| Answer::Never).await;
+    let yaml = "upstream: {url: \"{upstream}\", max_connections: 1, queue_timeout: 60s}\ndefault: public\n";
+    let certificate = Certificate::new();
+    let gate = Gate::with(&format!("{}{yaml}", certificate.yaml())).upstream(&backend.url).start().await;
+    let waiting = async || Scrape::of(&gate.admin).await.value("ticketgate_upstream_queue");
+    let mut client = Client::open(&gate.address).await;
+    client.begin(&get("/held"), true).await;
+    until(|| backend.requests().len() == 1).await;
+    let stream = client.begin(&get("/waits"), true).await;
+    while waiting().await != 1.0 {}
+    client.frame(RST_STREAM, 0, stream, &[0, 0, 0, 8]).await;
+    while waiting().await != 0.0 {}
+    assert_eq!(backend.requests().len(), 1);
+}
+
+#[tokio::test]
 async fn a_request_that_its_client_takes_back_is_not_waited_for() {
     let backend = FakeBackend::with(|request| match request.starts_with(b"GET /never") {
         true => Answer::Never,

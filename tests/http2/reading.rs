@@ -188,6 +188,31 @@ async fn a_compressed_bomb_is_one_more_head_over_its_limit() {
     assert!(matches!(client.get("/a").await, End::Answer(200, _)));
 }
 
+/// Below the limit of a head, but each stream of a few bytes would hold as much.
+#[tokio::test]
+async fn a_head_that_repeats_a_compressed_field_again_and_again_is_refused() {
+    let (gate, backend) = open().await;
+    let mut client = Client::open(&gate.address).await;
+    let mut first = block(&get("/a"));
+    first.extend([0x40, 0x01, b'x', 0x7f, 0x80 | 0x01, 0x1e]);
+    first.extend(vec![b'y'; 127 + 1 + 30 * 128]);
+    let stream = client.stream();
+    client.frame(HEADERS, END_STREAM | END_HEADERS, stream, &first).await;
+    assert!(matches!(client.end_of(stream).await, End::Answer(200, _)));
+    // The field of the dynamic table, and one of the static table that stands for 28 bytes.
+    for (field, times, status) in [(0xbe, 1, 200), (0xbe, 2, 400), (0xbe, 7, 400), (0x90, 100, 200), (0x90, 200, 400)] {
+        let mut again = block(&get("/a"));
+        again.extend(vec![field; times]);
+        let stream = client.stream();
+        client.frame(HEADERS, END_STREAM | END_HEADERS, stream, &again).await;
+        match client.end_of(stream).await {
+            End::Answer(answered, body) => assert_eq!(answered, status, "{times} times: {body}"),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(backend.requests().len(), 3);
+}
+
 #[tokio::test]
 async fn rules_credentials_and_limits_are_those_of_any_request() {
     let backend = FakeBackend::start().await;

@@ -15,6 +15,8 @@ use tokio::time::timeout;
 
 use super::http::Request;
 
+/// So often a driver is started before it is given up.
+const TRIES: usize = 5;
 /// A browser on a busy machine takes its time.
 const PATIENCE: Duration = Duration::from_secs(90);
 /// Between looks at a page.
@@ -184,8 +186,18 @@ impl Browser {
 }
 
 impl Driver {
-    /// One on a free port; `None` where there is none.
+    /// One on a free port; `None` where there is none. It takes the same port of IPv4 and IPv6, and exits where a test that runs
+    /// beside it has just taken one of them.
     async fn start() -> Option<Self> {
+        for _ in 0..TRIES {
+            if let Some(driver) = Self::try_start().await? {
+                return Some(driver);
+            }
+        }
+        panic!("chromedriver does not say its port");
+    }
+
+    async fn try_start() -> Option<Option<Self>> {
         let home = tempfile::tempdir().expect("a directory");
         let mut command = Command::new("chromedriver");
         command.args(["--port=0", "--log-level=SEVERE"]).env("HOME", home.path()).env("TMPDIR", home.path());
@@ -200,15 +212,16 @@ impl Driver {
         let port = async {
             while let Ok(Some(line)) = said.next_line().await {
                 if let Some((_, port)) = line.split_once("successfully on port ") {
-                    return port.trim_end_matches('.').to_owned();
+                    return Some(port.trim_end_matches('.').to_owned());
                 }
             }
-            panic!("chromedriver does not say its port");
+            None
         };
-        driver.address = format!("127.0.0.1:{}", timeout(PATIENCE, port).await.expect("a driver in time"));
+        let Some(port) = timeout(PATIENCE, port).await.expect("a driver in time") else { return Some(None) };
+        driver.address = format!("127.0.0.1:{port}");
         // It has the other end as long as it lives.
         tokio::spawn(async move { while let Ok(Some(_)) = said.next_line().await {} });
-        Some(driver)
+        Some(Some(driver))
     }
 
     /// One command. The error is its message.

@@ -13,7 +13,8 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use ticketgate::request::body::{Body, Limits, Streaming};
 use ticketgate::request::head::Framing;
-use ticketgate::upstream::{Address, HostHeader, Interim, Outgoing, Settings, Upstream};
+use ticketgate::upstream::{Address, Asker, HostHeader, Interim, Outgoing, Settings, Upstream};
+use ticketgate::verify::Identity;
 use tokio::io::{AsyncWriteExt as _, DuplexStream, duplex};
 use tokio::sync::mpsc;
 
@@ -37,16 +38,19 @@ impl Backend {
     }
 }
 
-pub(crate) fn get(target: &str) -> Outgoing {
+static NOBODY: Identity = Identity { user: None, client: None, session: None };
+
+pub(crate) fn get(target: &str) -> Outgoing<'static> {
     request("GET", target, Body::Empty)
 }
 
-pub(crate) fn post(body: &'static str) -> Outgoing {
+pub(crate) fn post(body: &'static str) -> Outgoing<'static> {
     request("POST", "/", Body::Gathered(Bytes::from_static(body.as_bytes())))
 }
 
-pub(crate) fn request(method: &str, target: &str, body: Body) -> Outgoing {
+pub(crate) fn request(method: &str, target: &str, body: Body) -> Outgoing<'static> {
     Outgoing {
+        asker: Asker { identity: &NOBODY, address: [127, 0, 0, 1].into() },
         head: format!("{method} {target} HTTP/1.1\r\nHost: h\r\n").into_bytes(),
         upgrade: false,
         is_head: method == "HEAD",

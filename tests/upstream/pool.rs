@@ -12,7 +12,7 @@ use crate::backend::{Backend, get, post, request};
 
 const HELLO: &str = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
 
-async fn ask(upstream: &Upstream, request: Outgoing) -> Result<Bytes, Fault> {
+async fn ask(upstream: &Upstream, request: Outgoing<'_>) -> Result<Bytes, Fault> {
     Ok(upstream.send(request).await?.into_body().collect().await?.to_bytes())
 }
 

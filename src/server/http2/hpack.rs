@@ -7,6 +7,9 @@ use super::huffman;
 
 /// The size of the dynamic table (RFC 9113, 6.5.2: the initial SETTINGS_HEADER_TABLE_SIZE, which we leave as it is).
 const TABLE_SIZE: usize = 4096;
+/// What a block may take out of tables, in bytes. Nobody has a reason to repeat a field within one request, so all of the dynamic table
+/// and what requests have in common in the static one is enough; yet a byte of a block may stand for thousands that are held.
+pub(super) const MOST_REPEATED: usize = TABLE_SIZE + 1024;
 /// What an entry takes besides its bytes (RFC 7541, 4.1).
 const ENTRY_OVERHEAD: usize = 32;
 
@@ -21,6 +24,8 @@ pub(super) struct Decoder {
     table: VecDeque<Entry>,
     size: usize,
     limit: usize,
+    /// Bytes that the block being read took out of tables, but for names in the static one.
+    repeated: usize,
 }
 
 type Entry = (Box<[u8]>, Box<[u8]>);
@@ -28,13 +33,14 @@ type Field<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
 
 impl Default for Decoder {
     fn default() -> Self {
-        Self { table: VecDeque::new(), size: 0, limit: TABLE_SIZE }
+        Self { table: VecDeque::new(), size: 0, limit: TABLE_SIZE, repeated: 0 }
     }
 }
 
 impl Decoder {
-    /// Reads one whole block, and tells of each field in order.
-    pub(super) fn read(&mut self, block: &[u8], mut tell: impl FnMut(&[u8], &[u8])) -> Result<(), Unreadable> {
+    /// Reads one whole block, and tells of each field in order. Answers how many bytes of them came out of tables.
+    pub(super) fn read(&mut self, block: &[u8], mut tell: impl FnMut(&[u8], &[u8])) -> Result<usize, Unreadable> {
+        self.repeated = 0;
         let mut rest = Rest(block);
         let mut begun = false;
         while let Some(first) = rest.0.first().copied() {
@@ -42,6 +48,8 @@ impl Decoder {
                 0x80.. => {
                     let (name, value) = self.entry(rest.number(7)?)?;
                     tell(name, value);
+                    let size = name.len() + value.len();
+                    self.repeated += size;
                 }
                 0x40..=0x7f => {
                     let (name, value) = self.literal(&mut rest, 6)?;
@@ -62,14 +70,19 @@ impl Decoder {
             }
             begun = true;
         }
-        Ok(())
+        Ok(self.repeated)
     }
 
     /// Name, by number or spelled, and value (6.2).
-    fn literal<'a>(&self, rest: &mut Rest<'a>, prefix: u32) -> Result<Field<'a>, Unreadable> {
+    fn literal<'a>(&mut self, rest: &mut Rest<'a>, prefix: u32) -> Result<Field<'a>, Unreadable> {
         let name = match rest.number(prefix)? {
             0 => rest.string()?,
-            index => Cow::Owned(self.entry(index)?.0.to_vec()),
+            index => {
+                let name = self.entry(index)?.0.to_vec();
+                // Of the static table a name is no more than a few bytes.
+                self.repeated += if index > STATIC.len() { name.len() } else { 0 };
+                Cow::Owned(name)
+            }
         };
         Ok((name, rest.string()?))
     }

@@ -15,9 +15,10 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::frame::{self, Frame};
-use super::hpack::Decoder;
+use super::hpack::{self, Decoder};
 use super::patience::{ANSWERED, Patience};
 use super::streams::{self, Streams};
+use crate::request::Unreadable;
 use crate::request::head::Framing;
 use crate::request::head::http2::{Draft, Fault, check_field};
 use crate::server::Current;
@@ -204,7 +205,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Wire<IO> {
     fn read_request(&mut self, block: &Block) -> Option<Bytes> {
         let serving = self.current.take();
         let mut draft = Draft::up_to(serving.settings.header);
-        self.decoder.read(&block.bytes, |name, value| draft.push(name, value)).ok()?;
+        let repeated = self.decoder.read(&block.bytes, |name, value| draft.push(name, value)).ok()?;
         self.last = block.stream;
         if !block.ends {
             // Streams that we ended ourselves are still in here; more than these there can be none.
@@ -220,6 +221,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Wire<IO> {
                 return Some(frame::no_request(block.stream, block.ends));
             }
             Err(Fault::Unreadable(unreadable)) => Err(unreadable),
+            Ok(_) if repeated > hpack::MOST_REPEATED => Err(Unreadable::Malformed(
+                "compressed fields repeat more than the tables of compression hold".to_owned(),
+            )),
             Ok(head) => Ok(head),
         };
         let length = head.as_ref().ok().and_then(|head| match head.framing() {

@@ -144,9 +144,25 @@ impl Cluster {
         // Before that, a late word of the former owner may count for more than the new one's.
         until("all nodes know that the new owner counts", || self.agree_on_epochs());
         set(&mut source, &["NODE", &id(to)]);
-        for node in self.masters().iter().filter(|node| ![from.port(), to.port()].contains(&node.port())) {
-            set(&mut node.connect(), &["NODE", &id(to)]);
-        }
+        // A late word of the former owner may yet undo it at one of them.
+        until("all nodes know the slot's owner", || {
+            let strayed = |node: &&RedisServer| owner(node, &slot).as_deref() != Some(&id(to));
+            let strayed: Vec<_> = self.masters().iter().filter(strayed).collect();
+            strayed.iter().for_each(|node| set(&mut node.connect(), &["NODE", &id(to)]));
+            strayed.is_empty()
+        });
+    }
+
+    /// Waits until the replica of that master has everything that was written there.
+    pub fn replicated(&self, master: usize) {
+        until("the replica has everything", || {
+            let told = self.nodes[master].replication();
+            let number = |name: &str| {
+                let from = told.find(name)? + name.len();
+                told[from..].split(|c: char| !c.is_ascii_digit()).next()?.parse::<u64>().ok()
+            };
+            number(",offset=").zip(number("master_repl_offset:")).is_some_and(|(theirs, ours)| theirs >= ours)
+        });
     }
 
     /// Whether no two masters have the same epoch, and all say the same of each.
@@ -183,6 +199,19 @@ fn start(arguments: &dyn Fn(&Path) -> Vec<String>) -> RedisServer {
 fn length(range: &str) -> usize {
     let (first, last) = range.split_once('-').unwrap_or((range, range));
     last.parse::<usize>().unwrap() + 1 - first.parse::<usize>().unwrap()
+}
+
+/// Whom a node takes for the owner of a slot.
+fn owner(node: &RedisServer, slot: &str) -> Option<String> {
+    let slot: usize = slot.parse().unwrap();
+    let nodes: String = node.command(&["CLUSTER", "NODES"]);
+    let owns = |line: &&str| {
+        line.split(' ').skip(8).filter(|range| !range.starts_with('[')).any(|range| {
+            let (first, last) = range.split_once('-').unwrap_or((range, range));
+            (first.parse().unwrap()..=last.parse().unwrap()).contains(&slot)
+        })
+    };
+    nodes.lines().find(owns)?.split(' ').next().map(str::to_owned)
 }
 
 /// What a node is called in its Cluster.

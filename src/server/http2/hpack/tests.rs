@@ -84,3 +84,15 @@ fn what_cannot_be_read_is_told() {
     }
     assert_eq!(read(&mut Decoder::default(), "3fe11f 82").unwrap(), [":method: GET"]);
 }
+
+#[test]
+fn what_comes_out_of_tables_is_counted_for_each_block() {
+    let mut decoder = Decoder::default();
+    let mut repeated = |hex: &str| decoder.read(&hex::decode(hex.replace(' ', "")).unwrap(), |_, _| {}).unwrap();
+    assert_eq!(repeated("4003616263 0464656667"), 0);
+    assert_eq!(repeated("be be"), 2 * "abcdefg".len());
+    assert_eq!(repeated("90"), "accept-encoding".len() + "gzip, deflate".len());
+    // The name alone, which its value follows: of the dynamic table, and of the static one.
+    assert_eq!(repeated("0f2f 0178"), "abc".len());
+    assert_eq!(repeated("0f01 0178"), 0);
+}
