@@ -347,7 +347,7 @@ impl Gate {
         };
         let (user_agent, via) = (inbound.user_agent(), sent.map(Sent::via));
         let case = Case { decided, claims, address, user_agent: &user_agent, request, excess: &excess, via };
-        // Nearly always; and what is rare is boxed, so that others do not make room for it.
+        // Nearly always that is all; the rest is boxed, so that requests which do not need it do not make room for it.
         let begun = match self.verifier.permit_at_once(&case, &self.store, &self.clock) {
             Ok(permit) => return Ok(permit),
             Err(begun) => begun,

@@ -229,10 +229,7 @@ impl Verifier {
         // A store that is away is no reason to say anything else of a client that is known and does not prove itself, or of a
         // session that is not even claimed.
         let judged = || self.judge_caller(case, claimed.as_ref(), known.flatten().flatten().as_deref(), now);
-        let mut caller = match begun.refused {
-            Some(denial) => Err(denial),
-            None => prechecked.and_then(|()| judged()),
-        };
+        let mut caller = begun.caller.map_or_else(|| prechecked.and_then(|()| judged()), |caller| *caller);
         // An unknown client is looked for in the store. So that nobody can tell the two by the time they take, a refused one is as
         // well, unless that is known already; whatever the store says of it changes nothing.
         let refused = matches!(caller, Err(Denial::ClientRefused(_) | Denial::SignRefused(_)));

@@ -10,8 +10,8 @@ use crate::verify::{Caller, Case, Permit, Signed, Verifier, session};
 /// A judgement that could not be ended at once, for [`Verifier::permit`] to go on from.
 #[derive(Debug, Default)]
 pub struct Begun {
-    /// Why the caller is refused, where that is settled.
-    pub(super) refused: Option<Denial>,
+    /// Who calls, or why nobody may, where that is settled.
+    pub(super) caller: Option<Box<Result<Caller, Denial>>>,
 }
 
 impl Verifier {
@@ -22,12 +22,12 @@ impl Verifier {
             return Err(Begun::default());
         }
         let now = clock.now();
-        let caller = match self.caller_at_once(case, store, now) {
-            Some(Ok(caller)) => caller,
-            Some(Err(denial)) => return Err(Begun { refused: Some(denial) }),
-            None => return Err(Begun::default()),
+        let caller = self.caller_at_once(case, store, now);
+        let permit = match &caller {
+            Some(Ok(caller)) => self.user_at_once(case, caller, store, now),
+            Some(Err(_)) | None => None,
         };
-        self.user_at_once(case, caller, store, now).ok_or_else(Begun::default)
+        permit.ok_or_else(|| Begun { caller: caller.map(Box::new) })
     }
 
     /// Who calls; `None` where the store must be asked.
@@ -41,14 +41,15 @@ impl Verifier {
         Some(self.judge_caller(case, claimed.as_ref(), stored.as_deref(), now))
     }
 
-    fn user_at_once(&self, case: &Case<'_>, caller: Caller, store: &Store, now: Timestamp) -> Option<Permit> {
+    fn user_at_once(&self, case: &Case<'_>, caller: &Caller, store: &Store, now: Timestamp) -> Option<Permit> {
         let matters = case.decided.require.needs_user() || session::may_come_along(case);
         let found = match case.claims.user_token.filter(|_| matters) {
             Some(token) => store.answer_at_once(Question { client: None, session: &store.hashes(token) })?.session,
             None => None,
         };
         let unsigned = matches!(caller.signed, Signed::Not);
-        let (permit, extension) = self.judge_user(case, (caller.client, caller.secret), found, now).ok()?;
+        let proved = (caller.client.clone(), caller.secret.clone());
+        let (permit, extension) = self.judge_user(case, proved, found, now).ok()?;
         (unsigned && extension.is_none()).then_some(permit)
     }
 
